@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# make demo        installs what is missing, builds, boots real Xen, shows a guest leaving nothing
+# make test        installs what is missing, then everything below; ends with "N passed, N failed"
+# make             builds the programs into build/
+# make check       unit tests, then the production programs on stand-ins with the real xenstored
+# make check-serve the NBD door with its real clients
+# make check-xen   real Xen (under QEMU where the host is not Xen); CASES="smoke pvh", LONG=1
+# make lint        include arrows, formatting, sizes, shell
+# make bench       our NBD door beside its peers
+# make deps        only installs what is missing
+# make install     DESTDIR=, PREFIX=
+#
+# SANITIZE=address or thread builds into build-address/ or build-thread/.  V=1 shows commands.
+
+PREFIX  ?= /usr
+SANITIZE ?=
+B       := build$(if $(SANITIZE),-$(SANITIZE))
+CC      ?= gcc
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo 0.1)
+Q       := $(if $(V),,@)
+
+# Everything the project needs to be built, tested and shown, as Debian packages.
+DEPS := gcc make pkg-config git libxen-dev xenstore-utils libssl-dev libaio-dev libjansson-dev \
+        libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
+        qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio kmod busybox-static xz-utils fio \
+        nbdkit libnbd-bin python3 perl procps util-linux
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wimplicit-fallthrough -Wvla -Werror
+HARD := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+OPT  := -O2 -g
+ifeq ($(SANITIZE),address)
+OPT  := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+HARD := -fPIE
+endif
+ifeq ($(SANITIZE),thread)
+OPT  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+HARD := -fPIE
+endif
+CPPFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Icommon -DVERSION='"$(VERSION)"' $(CPPFLAGS)
+CFLAGS_ALL   := $(OPT) $(HARD) $(WARN) -MMD -MP -pthread $(CFLAGS)
+LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+
+COMMON := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
+DATA   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard blkback-ephem/*.c))
+GLUE   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard xenstore-glue/*.c))
+CTL    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard dom0-tools/ephemctl.c dom0-tools/cmd_*.c \
+            dom0-tools/client.c))
+HELPER := $(patsubst %.c,$(B)/obj/%.o,dom0-tools/block-ephem.c dom0-tools/client.c)
+
+PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
+
+all: $(addprefix $(B)/,$(PROGRAMS))
+
+LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio
+LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson
+LIBS_ephemctl       := -ljansson
+LIBS_block-ephem    := -lxenstore -ljansson
+
+$(B)/blkback-ephem: $(DATA) $(COMMON)
+$(B)/blkback-ephemd: $(GLUE) $(COMMON)
+$(B)/ephemctl: $(CTL) $(COMMON)
+$(B)/block-ephem: $(HELPER) $(COMMON)
+$(addprefix $(B)/,$(PROGRAMS)):
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_$(@F))
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "CC $@"
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/tests/unit/*.d)
+
+# Unit tests: CUnit, production objects but for main and what a test replaces.
+UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
+UNIT_REPLACED := main guest serve aio
+UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
+                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o)
+$(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
+$(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore
+
+include tests/fakexen/rules.mk
+
+deps:
+	@tests/deps.sh $(DEPS)
+
+check-unit: $(B)/unit
+	$(B)/unit
+
+check: all $(B)/unit all-fakexen
+	tests/check.sh $(B)
+
+check-serve: all
+	B=$(B) tests/serve/run.sh
+
+check-xen: all all-fakexen
+	tests/bed/bed.sh $(CASES)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/bed/demo.sh
+
+test: deps
+	@tests/all.sh
+
+lint:
+	tests/lint.sh
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+bench: all
+	bench/serve.sh
+
+install: all
+	install -D -m 755 $(B)/blkback-ephem $(DESTDIR)$(PREFIX)/libexec/blkback-ephem/blkback-ephem
+	install -D -m 755 $(B)/blkback-ephemd $(DESTDIR)$(PREFIX)/sbin/blkback-ephemd
+	install -D -m 755 $(B)/ephemctl $(DESTDIR)$(PREFIX)/sbin/ephemctl
+	install -D -m 755 $(B)/block-ephem $(DESTDIR)/etc/xen/scripts/block-ephem
+	for page in docs/*.8; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}; done
+
+clean:
+	rm -rf build build-address build-thread
+
+.DEFAULT_GOAL := all
+.PHONY: all deps check-unit check check-serve check-xen demo test lint format bench install clean

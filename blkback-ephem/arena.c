@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * arena: a bitmap of pages, first fit from below, so that a lightly used arena stays small.
+ */
+#include "arena.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
+struct arena {
+    uint8_t *memory;
+    uint32_t pages;
+    uint32_t used;
+    bool returned; /* since the last wake */
+    struct list waiters;
+    uint64_t free[];
+};
+
+int arena_open(struct arena **out, size_t bytes)
+{
+    size_t words = bytes / ARENA_PAGE / 64;
+    struct arena *arena = calloc(1, sizeof(*arena) + words * sizeof(uint64_t));
+    int err;
+
+    if (!arena)
+        return -ENOMEM;
+    arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (arena->memory == MAP_FAILED) {
+        err = -errno;
+        goto out_free;
+    }
+    if (mlock2(arena->memory, bytes, MLOCK_ONFAULT) ||
+        madvise(arena->memory, bytes, MADV_DONTDUMP) ||
+        madvise(arena->memory, bytes, MADV_DONTFORK)) {
+        err = -errno;
+        goto out_unmap;
+    }
+    arena->pages = (uint32_t)(words * 64);
+    memset(arena->free, 0xff, words * sizeof(uint64_t));
+    list_init(&arena->waiters);
+    *out = arena;
+    return 0;
+out_unmap:
+    munmap(arena->memory, bytes);
+out_free:
+    free(arena);
+    return err;
+}
+
+void arena_close(struct arena *arena)
+{
+    if (!arena)
+        return;
+    munmap(arena->memory, (size_t)arena->pages * ARENA_PAGE);
+    free(arena);
+}
+
+static bool arena_is_free(const struct arena *arena, uint32_t page)
+{
+    return arena->free[page / 64] >> (page % 64) & 1;
+}
+
+/* The first run of `pages` free pages, or arena->pages. */
+static uint32_t arena_find(const struct arena *arena, uint32_t pages)
+{
+    uint32_t at = 0, run = 0;
+
+    while (at < arena->pages) {
+        if (at % 64 == 0 && !arena->free[at / 64]) {
+            run = 0;
+            at += 64;
+            continue;
+        }
+        run = arena_is_free(arena, at) ? run + 1 : 0;
+        at++;
+        if (run == pages)
+            return at - pages;
+    }
+    return arena->pages;
+}
+
+uint8_t *arena_get(struct arena *arena, uint32_t pages)
+{
+    if (pages > arena->pages - arena->used)
+        return NULL;
+    uint32_t at = arena_find(arena, pages);
+    if (at == arena->pages)
+        return NULL;
+    for (uint32_t i = at; i < at + pages; i++)
+        arena->free[i / 64] &= ~(1ull << (i % 64));
+    arena->used += pages;
+    return arena->memory + (size_t)at * ARENA_PAGE;
+}
+
+void arena_put(struct arena *arena, uint8_t *buf, uint32_t pages)
+{
+    if (!buf)
+        return;
+    explicit_bzero(buf, (size_t)pages * ARENA_PAGE);
+    uint32_t at = (uint32_t)((size_t)(buf - arena->memory) / ARENA_PAGE);
+    for (uint32_t i = at; i < at + pages; i++)
+        arena->free[i / 64] |= 1ull << (i % 64);
+    arena->used -= pages;
+    arena->returned = true;
+}
+
+void arena_wait(struct arena *arena, struct arena_waiter *waiter)
+{
+    list_append(&arena->waiters, &waiter->link);
+}
+
+bool arena_stirred(const struct arena *arena)
+{
+    return arena->returned && !list_empty(&arena->waiters);
+}
+
+void arena_wake(struct arena *arena)
+{
+    struct list now;
+
+    if (!arena_stirred(arena))
+        return;
+    arena->returned = false;
+    now = arena->waiters;
+    now.next->prev = now.prev->next = &now;
+    list_init(&arena->waiters);
+    for (struct list *it; (it = list_pop(&now));) {
+        struct arena_waiter *waiter = container_of(it, struct arena_waiter, link);
+        waiter->ready(waiter);
+    }
+}
+
+uint32_t arena_pages(const struct arena *arena)
+{
+    return arena->pages;
+}
+
+uint32_t arena_in_use(const struct arena *arena)
+{
+    return arena->used;
+}
+
+void arena_trim(struct arena *arena)
+{
+    if (!arena->used)
+        madvise(arena->memory, (size_t)arena->pages * ARENA_PAGE, MADV_DONTNEED_LOCKED);
+}

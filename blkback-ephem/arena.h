@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * arena: the I/O buffers of one thread, the only place where guest data lies in the clear.  Locked
+ * (on fault), left out of core dumps and of forked children, page aligned for O_DIRECT, wiped as
+ * buffers come back, and given back to the system when idle.  One thread, no locking.
+ */
+#ifndef EPHEM_ARENA_H
+#define EPHEM_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util.h"
+
+#define ARENA_PAGE 4096u
+
+struct arena;
+
+struct arena_waiter {
+    struct list link;
+    void (*ready)(struct arena_waiter *waiter); /* tries again; may wait again */
+};
+
+/* `bytes`: multiple of 64 pages.  0, -ENOMEM, -EPERM: could not be locked. */
+int arena_open(struct arena **out, size_t bytes);
+
+/* Everything must have been put back. */
+void arena_close(struct arena *arena);
+
+/* `pages` consecutive pages of undefined content, or NULL when there is no such run now. */
+uint8_t *arena_get(struct arena *arena, uint32_t pages);
+
+/* Wipes and returns them. */
+void arena_put(struct arena *arena, uint8_t *buf, uint32_t pages);
+
+/* Calls the waiter from arena_wake once something has come back. */
+void arena_wait(struct arena *arena, struct arena_waiter *waiter);
+void arena_wake(struct arena *arena);
+/* True when arena_wake would call somebody. */
+bool arena_stirred(const struct arena *arena);
+
+uint32_t arena_pages(const struct arena *arena);
+uint32_t arena_in_use(const struct arena *arena);
+
+/* Gives the memory of an unused arena back to the system; it stays usable. */
+void arena_trim(struct arena *arena);
+
+#endif

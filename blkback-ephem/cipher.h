@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cipher: AES-256-XTS over 4096-byte data units.  The only user of libcrypto besides key.  Pure
+ * apart from that; one cipher a thread, since it carries the library's context.
+ *
+ * The tweak is pool 16 | slot 48 | generation 64 bits, little endian.  Callers never encrypt
+ * different data under one tweak: slots hand out each (slot, generation) once.
+ */
+#ifndef EPHEM_CIPHER_H
+#define EPHEM_CIPHER_H
+
+#include <stdint.h>
+#include "key.h"
+
+#define CIPHER_UNIT 4096u
+
+struct cipher;
+
+struct cipher_tweak {
+    uint16_t pool;
+    uint64_t slot; /* below 2^48 */
+    uint64_t generation;
+};
+
+/* The key is read during the call only.  0, -ENOMEM, -EIO when libcrypto refuses. */
+int cipher_open(struct cipher **out, const struct key *key);
+void cipher_close(struct cipher *cipher);
+
+/* One unit in place.  0, or -EIO and the unit is zeroed, so that nothing wrong is used. */
+int cipher_encrypt(struct cipher *cipher, const struct cipher_tweak *tweak, uint8_t *unit);
+int cipher_decrypt(struct cipher *cipher, const struct cipher_tweak *tweak, uint8_t *unit);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * engine: opens in the order in which things may fail, closes in reverse.  The arenas take as much
+ * lockable memory as there is, within bounds: small limits make large requests queue up, no more.
+ */
+#include "engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "hv.h"
+#include "iothread.h"
+#include "key.h"
+#include "lane.h"
+#include "pool.h"
+#include "pump.h"
+
+#define ENGINE_MAX   16u
+#define ARENA_MOST   (8u << 20)
+#define ARENA_LEAST  (2u << 20)
+#define POOL_DIR_TAG 0u
+
+struct engine {
+    uint32_t count;
+    bool xen;
+    struct key *key;
+    struct pool *pool;
+    struct hv *hv;
+    struct iothread *threads[ENGINE_MAX];
+    struct lane *lanes[ENGINE_MAX];
+    struct pump *pumps[ENGINE_MAX];
+};
+
+static int engine_no_lock(uint32_t threads, char text[ENGINE_TEXT])
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    snprintf(text, ENGINE_TEXT,
+             "memory cannot be locked: the limit is %llu KiB, %u threads need %u KiB: raise it "
+             "(ulimit -l, LimitMEMLOCK=) or use fewer --threads",
+             (unsigned long long)limit.rlim_cur / 1024, threads,
+             (threads * ARENA_LEAST + 8192) / 1024);
+    return -ENOMEM;
+}
+
+static void engine_close_threads(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->count; i++) {
+        iothread_close(engine->threads[i]);
+        engine->threads[i] = NULL;
+    }
+}
+
+static int engine_open_threads(struct engine *engine, char text[ENGINE_TEXT])
+{
+    int err = 0;
+
+    for (size_t bytes = ARENA_MOST; bytes >= ARENA_LEAST; bytes /= 2) {
+        err = 0;
+        for (uint32_t i = 0; i < engine->count && !err; i++)
+            err = iothread_open(&engine->threads[i], i, bytes);
+        if (!err)
+            return 0;
+        engine_close_threads(engine);
+        if (err == -EAGAIN) {
+            snprintf(text, ENGINE_TEXT,
+                     "no asynchronous I/O left on this system: raise fs.aio-max-nr (sysctl)");
+            return err;
+        }
+    }
+    return engine_no_lock(engine->count, text);
+}
+
+static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < engine->count && !err; i++) {
+        err = lane_open(&engine->lanes[i], engine->threads[i], engine->pool, engine->key);
+        if (!err && engine->xen)
+            err = pump_open(&engine->pumps[i], engine->lanes[i], engine->hv);
+    }
+    if (err)
+        snprintf(text, ENGINE_TEXT, "cipher not available: %s", strerror(-err));
+    return err;
+}
+
+int engine_open(struct engine **out, uint32_t threads, int pool_fd, bool xen,
+                char text[ENGINE_TEXT])
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    int err;
+
+    if (!engine || threads < 1 || threads > ENGINE_MAX) {
+        free(engine);
+        close(pool_fd);
+        snprintf(text, ENGINE_TEXT, "threads: 1 to %u", ENGINE_MAX);
+        return -EINVAL;
+    }
+    engine->count = threads;
+    engine->xen = xen;
+    err = key_open(&engine->key);
+    if (err) {
+        engine_no_lock(threads, text);
+        goto out;
+    }
+    err = engine_open_threads(engine, text);
+    if (err)
+        goto out;
+    err = xen ? hv_open(&engine->hv) : 0;
+    if (err) {
+        snprintf(text, ENGINE_TEXT, "/dev/xen/gntdev: %s: load the module xen-gntdev",
+                 strerror(-err));
+        goto out;
+    }
+    err = pool_open(&engine->pool, &pool_dir_ops, pool_fd, POOL_DIR_TAG);
+    if (err) {
+        snprintf(text, ENGINE_TEXT, "out of memory");
+        goto out;
+    }
+    err = engine_open_lanes(engine, text);
+out:
+    if (err) {
+        if (!engine->pool)
+            close(pool_fd);
+        engine_close(engine);
+        return err;
+    }
+    *out = engine;
+    return 0;
+}
+
+int engine_start(struct engine *engine)
+{
+    int err = 0;
+
+    for (uint32_t i = 0; i < engine->count && !err; i++)
+        err = iothread_start(engine->threads[i]);
+    return err;
+}
+
+void engine_close(struct engine *engine)
+{
+    if (!engine)
+        return;
+    for (uint32_t i = 0; i < engine->count; i++)
+        iothread_stop(engine->threads[i]);
+    for (uint32_t i = 0; i < engine->count; i++) {
+        pump_close(engine->pumps[i]);
+        lane_close(engine->lanes[i]);
+    }
+    key_close(engine->key);
+    engine_close_threads(engine);
+    pool_close(engine->pool);
+    hv_close(engine->hv);
+    free(engine);
+}
+
+uint32_t engine_threads(const struct engine *engine)
+{
+    return engine->count;
+}
+
+struct pool *engine_pool(const struct engine *engine)
+{
+    return engine->pool;
+}
+
+struct iothread *engine_thread(const struct engine *engine, uint32_t i)
+{
+    return engine->threads[i];
+}
+
+struct lane *const *engine_lanes(const struct engine *engine)
+{
+    return engine->lanes;
+}
+
+struct pump *engine_pump(const struct engine *engine, uint32_t i)
+{
+    return engine->pumps[i];
+}

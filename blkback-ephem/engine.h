@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine: what serves one guest life: its key, its pool, its I/O threads, and on each thread a lane
+ * and (under Xen) a pump.  Owned by the main thread.
+ */
+#ifndef EPHEM_ENGINE_H
+#define EPHEM_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ENGINE_TEXT 256
+
+struct engine;
+struct iothread;
+struct lane;
+struct pool;
+struct pump;
+
+/*
+ * Acquires everything: key, locked memory, aio contexts, gntdev when `xen`.  Takes `pool_fd` over,
+ * also when it fails.  0 or negative errno with one line in `text`.
+ */
+int engine_open(struct engine **out, uint32_t threads, int pool_fd, bool xen,
+                char text[ENGINE_TEXT]);
+
+/* Starts the threads; after the privileges are gone.  0 or negative errno. */
+int engine_start(struct engine *engine);
+
+/* Ends the threads and wipes the key.  Volumes and doors are closed before. */
+void engine_close(struct engine *engine);
+
+uint32_t engine_threads(const struct engine *engine);
+struct pool *engine_pool(const struct engine *engine);
+struct iothread *engine_thread(const struct engine *engine, uint32_t i);
+struct lane *const *engine_lanes(const struct engine *engine);
+struct pump *engine_pump(const struct engine *engine, uint32_t i);
+
+#endif

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * iothread: the turn, the mailbox, and the trimming of an idle arena.
+ * After submitting, completions are looked for once more before sleeping: on tmpfs and in the page
+ * cache they are already there, and a sleep would cost more than the I/O.
+ */
+#include "iothread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include "aio.h"
+#include "arena.h"
+#include "loop.h"
+
+#define STACK_BYTES (128u * 1024)
+#define TRIM_MS     2000u
+
+struct iothread {
+    uint32_t index;
+    pthread_t id;
+    bool started, stop; /* stop: this thread only */
+    struct loop *loop;
+    struct aio *aio;
+    struct arena *arena;
+    struct mailbox *mailbox;
+    struct loop_source completions;
+    struct loop_timer trim;
+    struct list hooks;
+    struct work stopping;
+};
+
+static void iothread_completions(struct loop_source *source, uint32_t events)
+{
+    (void)events;
+    aio_reap(container_of(source, struct iothread, completions)->aio);
+}
+
+void iothread_post(struct iothread *thread, struct work *work)
+{
+    mailbox_post(thread->mailbox, work);
+}
+
+static void iothread_trim(struct loop_timer *timer)
+{
+    struct iothread *thread = container_of(timer, struct iothread, trim);
+
+    arena_trim(thread->arena);
+}
+
+static bool iothread_flush(struct iothread *thread)
+{
+    bool again = false;
+
+    arena_wake(thread->arena);
+    list_for_each_safe(it, next, &thread->hooks)
+    {
+        struct iothread_hook *hook = container_of(it, struct iothread_hook, link);
+        again |= hook->flush(hook);
+    }
+    aio_submit(thread->aio);
+    return again || arena_stirred(thread->arena);
+}
+
+static void *iothread_main(void *arg)
+{
+    struct iothread *thread = arg;
+    bool again = false, worked = false;
+
+    while (!thread->stop) {
+        if (loop_turn(thread->loop, again ? 0 : -1))
+            break;
+        again = iothread_flush(thread);
+        if (aio_reap(thread->aio))
+            again |= iothread_flush(thread);
+        if (arena_in_use(thread->arena)) {
+            worked = true;
+        } else if (worked) {
+            worked = false;
+            loop_timer_set(thread->loop, &thread->trim, TRIM_MS);
+        }
+    }
+    return NULL;
+}
+
+int iothread_open(struct iothread **out, uint32_t index, size_t arena_bytes)
+{
+    struct iothread *thread = calloc(1, sizeof(*thread));
+    int err;
+
+    if (!thread)
+        return -ENOMEM;
+    thread->index = index;
+    thread->trim.fire = iothread_trim;
+    list_init(&thread->hooks);
+    err = loop_open(&thread->loop);
+    if (!err)
+        err = aio_open(&thread->aio);
+    if (!err)
+        err = arena_open(&thread->arena, arena_bytes);
+    if (err)
+        goto out;
+    thread->completions =
+        (struct loop_source){.fd = aio_fd(thread->aio), .ready = iothread_completions};
+    err = mailbox_open(&thread->mailbox, thread->loop);
+    if (!err)
+        err = loop_add(thread->loop, &thread->completions, EPOLLIN);
+out:
+    if (err) {
+        iothread_close(thread);
+        return err;
+    }
+    *out = thread;
+    return 0;
+}
+
+int iothread_start(struct iothread *thread)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&thread->id, &attr, iothread_main, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    thread->started = !err;
+    return -err;
+}
+
+static void iothread_end(struct work *work)
+{
+    container_of(work, struct iothread, stopping)->stop = true;
+}
+
+void iothread_stop(struct iothread *thread)
+{
+    if (!thread || !thread->started)
+        return;
+    thread->stopping.run = iothread_end;
+    iothread_post(thread, &thread->stopping);
+    pthread_join(thread->id, NULL);
+    thread->started = false;
+}
+
+void iothread_close(struct iothread *thread)
+{
+    if (!thread)
+        return;
+    iothread_stop(thread);
+    arena_close(thread->arena);
+    aio_close(thread->aio);
+    mailbox_close(thread->mailbox);
+    loop_close(thread->loop);
+    free(thread);
+}
+
+struct iothread_sync {
+    struct work work;
+    void (*fn)(void *arg);
+    void *arg;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+};
+
+static void iothread_sync_run(struct work *work)
+{
+    struct iothread_sync *sync = container_of(work, struct iothread_sync, work);
+
+    sync->fn(sync->arg);
+    pthread_mutex_lock(&sync->lock);
+    sync->done = true;
+    pthread_cond_signal(&sync->cond);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg)
+{
+    struct iothread_sync sync = {.work.run = iothread_sync_run, .fn = fn, .arg = arg};
+
+    pthread_mutex_init(&sync.lock, NULL);
+    pthread_cond_init(&sync.cond, NULL);
+    iothread_post(thread, &sync.work);
+    pthread_mutex_lock(&sync.lock);
+    while (!sync.done)
+        pthread_cond_wait(&sync.cond, &sync.lock);
+    pthread_mutex_unlock(&sync.lock);
+    pthread_cond_destroy(&sync.cond);
+    pthread_mutex_destroy(&sync.lock);
+}
+
+void iothread_hook_add(struct iothread *thread, struct iothread_hook *hook)
+{
+    list_append(&thread->hooks, &hook->link);
+}
+
+uint32_t iothread_index(const struct iothread *thread)
+{
+    return thread->index;
+}
+
+struct loop *iothread_loop(const struct iothread *thread)
+{
+    return thread->loop;
+}
+
+struct aio *iothread_aio(const struct iothread *thread)
+{
+    return thread->aio;
+}
+
+struct arena *iothread_arena(const struct iothread *thread)
+{
+    return thread->arena;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * key: one page of its own.  The halves of an XTS key must differ (IEEE 1619, FIPS 140 IG C.I).
+ */
+#include "key.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <openssl/crypto.h>
+
+#define KEY_PAGE 4096u
+
+struct key {
+    uint8_t bytes[KEY_BYTES];
+};
+
+static int key_fill(struct key *key)
+{
+    do {
+        size_t got = 0;
+        while (got < KEY_BYTES) {
+            ssize_t n = getrandom(key->bytes + got, KEY_BYTES - got, 0);
+            if (n < 0 && errno != EINTR)
+                return -errno;
+            if (n > 0)
+                got += (size_t)n;
+        }
+    } while (CRYPTO_memcmp(key->bytes, key->bytes + KEY_BYTES / 2, KEY_BYTES / 2) == 0);
+    return 0;
+}
+
+int key_open(struct key **out)
+{
+    int err;
+    void *page =
+        mmap(NULL, KEY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return -errno;
+    if (mlock(page, KEY_PAGE) || madvise(page, KEY_PAGE, MADV_DONTDUMP) ||
+        madvise(page, KEY_PAGE, MADV_WIPEONFORK)) {
+        err = -errno;
+        goto out;
+    }
+    err = key_fill(page);
+    if (err)
+        goto out;
+    if (mprotect(page, KEY_PAGE, PROT_READ)) {
+        err = -errno;
+        goto out;
+    }
+    *out = page;
+    return 0;
+out:
+    OPENSSL_cleanse(page, KEY_PAGE);
+    munmap(page, KEY_PAGE);
+    return err;
+}
+
+void key_close(struct key *key)
+{
+    if (!key)
+        return;
+    if (mprotect(key, KEY_PAGE, PROT_READ | PROT_WRITE) == 0)
+        OPENSSL_cleanse(key, KEY_PAGE);
+    munmap(key, KEY_PAGE);
+}
+
+const uint8_t *key_bytes(const struct key *key)
+{
+    return key->bytes;
+}

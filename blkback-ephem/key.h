@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * key: the secret of one guest life: 64 bytes for AES-256-XTS, from getrandom, in memory that is
+ * locked, left out of core dumps and wiped in forked children.  There is deliberately no function
+ * that imports, prints or exports it; only the cipher reads it.
+ */
+#ifndef EPHEM_KEY_H
+#define EPHEM_KEY_H
+
+#include <stdint.h>
+
+#define KEY_BYTES 64u
+
+struct key;
+
+/* Makes a new key.  0, or negative errno (-EPERM, -ENOMEM: memory could not be locked). */
+int key_open(struct key **out);
+
+/* Wipes it. */
+void key_close(struct key *key);
+
+const uint8_t *key_bytes(const struct key *key);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * lane: what one I/O thread needs to move blocks of any volume: its cipher context, its I/O
+ * operations, and its queue of writes held for want of space.  Used by volume.c only, on the lane's
+ * thread only, but for lane_open and lane_close.
+ */
+#ifndef EPHEM_LANE_H
+#define EPHEM_LANE_H
+
+#include <stdint.h>
+#include "volume.h"
+
+struct key;
+
+/* Before the thread starts.  The key is read during the call only.  0 or negative errno. */
+int lane_open(struct lane **out, struct iothread *thread, struct pool *pool,
+              const struct key *key);
+/* After it has ended. */
+void lane_close(struct lane *lane);
+
+/*
+ * Reads `io->blocks` entries into place, decrypted; afterwards calls io->step with io->error set.
+ * Entry i is block io->first + i and goes to page i of io->buf; or, with io->merging, one of the
+ * edge blocks, which go to the pages behind.  io->slot[] has their states, io->generation[] goes
+ * with it.
+ */
+void lane_read(struct vio *io, uint32_t entries);
+
+/* Writes io->blocks pages of io->buf to io->slot[], as they are. */
+void lane_write(struct vio *io);
+
+/* All pages in place, by io->slot[] and io->generation[].  0 or -EIO. */
+int lane_encrypt(struct vio *io);
+int lane_decrypt(struct vio *io);
+
+/* Queues a write until the pool may have space again, then calls `retry`. */
+void lane_hold(struct vio *io, void (*retry)(struct vio *io));
+/* Takes it out again; false when it was not held. */
+bool lane_unhold(struct vio *io);
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * main: blkback-ephem, the data plane.  `worker` is what the daemon starts, one a guest; `serve`
+ * runs by itself.  Options only; the work is in guest.c and serve.c.
+ */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "guest.h"
+#include "log.h"
+#include "sandbox.h"
+#include "serve.h"
+#include "util.h"
+#include "wire.h"
+
+#ifndef VERSION
+#define VERSION "unknown"
+#endif
+
+static const char usage[] =
+    "usage: blkback-ephem serve --volume NAME=SPEC [--volume ...] --pool dir:PATH --nbd SOCKET\n"
+    "                           [--threads N]\n"
+    "       blkback-ephem worker --fd N\n"
+    "       blkback-ephem --help | --version\n"
+    "\n"
+    "Serves copy-on-write volumes whose writes are encrypted under a key that exists only in this\n"
+    "process, and are gone when it ends.\n"
+    "\n"
+    "  --volume NAME=SPEC  a volume: cow:PATH[,size=SIZE] over a read-only file or device, or\n"
+    "                      blank:SIZE; SIZE in bytes or with K, M, G, T\n"
+    "  --pool dir:PATH     directory for the encrypted blocks (an unlinked file)\n"
+    "  --nbd SOCKET        unix socket to listen on; one NBD export a volume, the first the default\n"
+    "  --threads N         I/O threads, 1 to 16 (default 2)\n"
+    "  --fd N              worker: socket to blkback-ephemd, which starts workers by itself\n";
+
+static int main_serve(int argc, char **argv)
+{
+    static const struct option options[] = {{"volume", required_argument, NULL, 'v'},
+                                            {"pool", required_argument, NULL, 'p'},
+                                            {"nbd", required_argument, NULL, 'n'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {NULL, 0, NULL, 0}};
+    struct serve_options serve = {.threads = 2};
+    uint64_t threads = 2;
+    int c;
+
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (c == 'v' && serve.count < SERVE_VOLUMES) {
+            serve.volumes[serve.count++] = optarg;
+        } else if (c == 'p') {
+            serve.pool = optarg;
+        } else if (c == 'n') {
+            serve.nbd = optarg;
+        } else if (c == 't' && !parse_u64(optarg, WIRE_THREADS, &threads) && threads) {
+            serve.threads = (uint32_t)threads;
+        } else if (c == '?') {
+            return 2;
+        } else {
+            log_error("serve: at most %u volumes and 1 to %u threads", SERVE_VOLUMES,
+                      WIRE_THREADS);
+            return 2;
+        }
+    }
+    if (optind != argc || !serve.count || !serve.pool || !serve.nbd) {
+        log_error("serve: --volume, --pool and --nbd are needed and nothing else: see --help");
+        return 2;
+    }
+    return serve_run(&serve);
+}
+
+static int main_worker(int argc, char **argv)
+{
+    uint64_t fd;
+
+    if (argc != 3 || strcmp(argv[1], "--fd") || parse_u64(argv[2], 1023, &fd)) {
+        log_error("worker: needs --fd N: it is started by blkback-ephemd");
+        return 2;
+    }
+    return guest_run((int)fd);
+}
+
+int main(int argc, char **argv)
+{
+    sandbox_enter();
+    signal(SIGPIPE, SIG_IGN);
+    log_open("blkback-ephem", LOG_LEVEL_INFO);
+    if (argc >= 2 && strcmp(argv[1], "serve") == 0)
+        return main_serve(argc - 1, argv + 1);
+    if (argc >= 2 && strcmp(argv[1], "worker") == 0)
+        return main_worker(argc - 1, argv + 1);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("blkback-ephem " VERSION);
+        return 0;
+    }
+    bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
+    fputs(usage, help ? stdout : stderr);
+    return help ? 0 : 2;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nbd_conn: one NBD connection: a socket, its input, its requests, its replies.  Everything of it
+ * runs on its lane's thread.  Whatever happens to a connection only marks it (nbd_conn_touch); the
+ * home's hook then gives it its turn, once a turn of the thread.
+ */
+#ifndef EPHEM_NBD_CONN_H
+#define EPHEM_NBD_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "arena.h"
+#include "iothread.h"
+#include "loop.h"
+#include "nbd.h"
+#include "nbd_handshake.h"
+#include "nbd_wire.h"
+#include "volume.h"
+
+#define NBD_REQUESTS 64u /* of one connection at a time */
+
+struct nbd_conn;
+
+/* What the door has on one lane. */
+struct nbd_home {
+    struct nbd *nbd;
+    struct lane *lane;
+    struct iothread_hook hook;
+    struct list conns, touched;
+};
+
+/*
+ * idle -> [stalled for a buffer] -> [incoming: payload] -> flying -> out (its reply) -> idle.
+ * A request that the volume cannot take in one piece goes round, a part at a time.
+ */
+struct nbd_request {
+    struct list link; /* conn: idle or out */
+    struct nbd_conn *conn;
+    uint64_t cookie, offset;
+    uint32_t length;
+    uint32_t done; /* bytes of it behind us */
+    uint32_t got;  /* of the running part's payload */
+    uint16_t command, flags;
+    bool live;   /* not idle */
+    bool flying; /* in the volume */
+    uint8_t head[28];
+    uint32_t head_bytes, data_bytes, sent; /* of the reply */
+    uint32_t pages;
+    uint8_t *buf;
+    struct vio io;
+};
+
+struct nbd_conn {
+    struct list link;    /* home->conns */
+    struct list touched; /* home->touched */
+    struct nbd_home *home;
+    struct work start;
+    struct loop_source source;
+    uint32_t events; /* asked for */
+    struct loop_timer timer;
+    struct arena_waiter waiter;
+    bool watched;  /* the timer runs */
+    bool moved;    /* bytes went through since it was set */
+    bool blocked;  /* the socket takes no more for now */
+    bool draining; /* reads no more; ends when everything is answered */
+    bool dead;     /* ends when nothing of it is in the volume */
+
+    struct nbd_handshake *handshake; /* NULL while serving */
+    size_t greeted;                  /* bytes sent of its reply */
+    struct volume *volume;
+    bool structured;
+
+    uint8_t *page; /* of the arena: input bytes from..to; NULL when there are none */
+    uint32_t from, to;
+    uint32_t skip; /* input bytes to ignore */
+
+    struct nbd_request *stalled;  /* has no buffer yet */
+    struct nbd_request *incoming; /* its payload comes next */
+    struct nbd_request *solo;     /* its simple reply has begun: nobody else's may come between */
+    struct list idle, out;
+    uint32_t fresh; /* requests never used so far */
+    uint32_t live;  /* not idle */
+    uint32_t pages; /* of the arena, theirs */
+    struct nbd_request requests[NBD_REQUESTS];
+};
+
+/* nbd_conn.c.  open: any thread, owns fd from success on; then post conn->start to the thread. */
+int nbd_conn_open(struct nbd_conn **out, struct nbd_home *home, int fd,
+                  struct nbd_handshake *handshake);
+void nbd_conn_touch(struct nbd_conn *conn);
+void nbd_conn_turn(struct nbd_conn *conn);
+void nbd_conn_wait(struct nbd_conn *conn);
+
+/* Answers nothing any more.  The connection is freed in a later turn. */
+void nbd_conn_hang_up(struct nbd_conn *conn);
+
+/* nbd_reply.c.  queue: the request's reply is ready. */
+void nbd_reply_queue(struct nbd_request *request);
+void nbd_reply_send(struct nbd_conn *conn);
+bool nbd_reply_pending(const struct nbd_conn *conn);
+
+/* nbd_request.c.  take: a request's 28 bytes; 0, or -EPROTO: they are none. */
+int nbd_request_take(struct nbd_conn *conn, const uint8_t *header);
+void nbd_request_start(struct nbd_request *request);
+void nbd_request_received(struct nbd_request *request);
+void nbd_request_sent(struct nbd_request *request);
+void nbd_request_drop_all(struct nbd_conn *conn);
+
+/* nbd.c: the connection is gone. */
+void nbd_ended(struct nbd *nbd);
+
+#endif

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pool: slots under a lock, with the file grown an extent at a time before its slots are used, so
+ * that want of space is found before a guest's write has been taken on, never in the middle.
+ */
+#include "pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include "index.h"
+#include "log.h"
+#include "slots.h"
+#include "util.h"
+
+#define EXTENT_BYTES ((uint64_t)SLOTS_PER_EXTENT * BLOCK_SIZE)
+#define EXTENTS_MAX  ((1u << 22) - 1)
+
+struct pool {
+    const struct pool_ops *ops;
+    int fd;
+    uint16_t id;
+    pthread_mutex_t lock;
+    struct slots *slots; /* this and below: under lock */
+    uint32_t held;
+    uint64_t held_since;
+};
+
+int pool_open(struct pool **out, const struct pool_ops *ops, int fd, uint16_t id)
+{
+    struct pool *pool = calloc(1, sizeof(*pool));
+
+    if (!pool)
+        return -ENOMEM;
+    if (slots_open(&pool->slots, EXTENTS_MAX)) {
+        free(pool);
+        return -ENOMEM;
+    }
+    pool->ops = ops;
+    pool->fd = fd;
+    pool->id = id;
+    pthread_mutex_init(&pool->lock, NULL);
+    *out = pool;
+    return 0;
+}
+
+void pool_close(struct pool *pool)
+{
+    if (!pool)
+        return;
+    slots_close(pool->slots);
+    close(pool->fd);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+int pool_fd(const struct pool *pool)
+{
+    return pool->fd;
+}
+
+uint16_t pool_id(const struct pool *pool)
+{
+    return pool->id;
+}
+
+static int pool_grow(struct pool *pool)
+{
+    uint32_t extent = slots_grow_next(pool->slots);
+
+    if (extent == SLOTS_NO_EXTENT)
+        return -ENOSPC;
+    int err = pool->ops->grow(pool->fd, extent * EXTENT_BYTES, EXTENT_BYTES);
+    if (!err)
+        slots_grown(pool->slots, extent);
+    return err;
+}
+
+static void pool_give_locked(struct pool *pool, uint32_t n, const uint32_t *slot)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t empty = slots_give(pool->slots, slot[i]);
+        if (empty != SLOTS_NO_EXTENT)
+            pool->ops->punch(pool->fd, empty * EXTENT_BYTES, EXTENT_BYTES);
+    }
+}
+
+int pool_take(struct pool *pool, uint32_t n, uint32_t *slot, uint32_t *generation)
+{
+    int err = 0;
+
+    pthread_mutex_lock(&pool->lock);
+    uint32_t got = slots_take(pool->slots, n, false, slot, generation);
+    while (got < n && !(err = pool_grow(pool)))
+        got += slots_take(pool->slots, n - got, false, slot + got, generation + got);
+    if (err == -ENOSPC)
+        got += slots_take(pool->slots, n - got, true, slot + got, generation + got);
+    if (got == n)
+        err = 0;
+    else
+        pool_give_locked(pool, got, slot);
+    pthread_mutex_unlock(&pool->lock);
+    return err;
+}
+
+void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint32_t *generation)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (uint32_t i = 0; i < n; i++)
+        if (slot[i] <= INDEX_MAX_SLOT)
+            generation[i] = slots_generation(pool->slots, slot[i]);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
+{
+    if (!n)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool_give_locked(pool, n, slot);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_usage(struct pool *pool, uint64_t *taken, uint64_t *used)
+{
+    pthread_mutex_lock(&pool->lock);
+    *taken = slots_backed(pool->slots) * BLOCK_SIZE;
+    *used = slots_used(pool->slots) * BLOCK_SIZE;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_hold(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (!pool->held++) {
+        pool->held_since = (uint64_t)time(NULL);
+        log_warn("the pool is full: writes are held until it has space again; free some space");
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_unhold(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (!--pool->held) {
+        pool->held_since = 0;
+        log_info("no write is held any more");
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+uint32_t pool_held(struct pool *pool, uint64_t *since)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint32_t held = pool->held;
+    *since = pool->held_since;
+    pthread_mutex_unlock(&pool->lock);
+    return held;
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * pump: at the end of each turn of its thread it serves the rings that asked for it, a bounded
+ * number of requests each, starts them together, and answers together what has been done.
+ *
+ * An event-channel port stays masked from its event until its ring was found empty (late EOI).  The
+ * kernel never counts our unmask as spurious, so a frontend that notifies without asking anything is
+ * slowed here: each idle wake beyond a few doubles the time until the next one is listened to.
+ */
+#include "pump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include "request.h"
+
+#define SERVE_BATCH      32u /* requests of one ring before the next has its turn */
+#define IDLE_WAKES_FREE  8u
+#define IDLE_WAKES_SHIFT 6u /* at most 64 ms */
+#define PORTS_A_WAKE     64
+
+struct pump_events {
+    struct list link;
+    struct pump *pump;
+    uint32_t domid;
+    struct hv_events *events;
+    struct loop_source source;
+};
+
+static void queue_schedule(struct queue *queue)
+{
+    if (queue->state == QUEUE_LIVE && list_empty(&queue->ready))
+        list_append(&queue->pump->ready, &queue->ready);
+}
+
+static void queue_unmask(struct queue *queue)
+{
+    if (!queue->owes_unmask)
+        return;
+    queue->owes_unmask = false;
+    hv_unmask(queue->events, queue->port);
+}
+
+static void queue_unmask_late(struct loop_timer *timer)
+{
+    queue_unmask(container_of(timer, struct queue, unmask));
+}
+
+/* The ring is empty and armed. */
+static void queue_rest(struct queue *queue, bool found_work)
+{
+    if (!queue->owes_unmask)
+        return;
+    queue->idle_wakes = found_work ? 0 : queue->idle_wakes + 1;
+    if (queue->idle_wakes <= IDLE_WAKES_FREE) {
+        queue_unmask(queue);
+        return;
+    }
+    uint32_t shift = min_u32(queue->idle_wakes - IDLE_WAKES_FREE, IDLE_WAKES_SHIFT);
+    loop_timer_set(iothread_loop(lane_thread(queue->pump->lane)), &queue->unmask, 1u << shift);
+}
+
+static void queue_die(struct queue *queue)
+{
+    queue->state = QUEUE_DEAD;
+    queue->config.dead(queue->config.arg, "more requests claimed than the ring holds");
+}
+
+static void queue_room(struct arena_waiter *waiter)
+{
+    queue_schedule(container_of(waiter, struct queue, room));
+}
+
+/* The next request taken on: 1; 0 when the ring is empty; -EAGAIN when something is short. */
+static int queue_next(struct queue *queue)
+{
+    struct request *request = queue->parked;
+
+    if (!request) {
+        int waiting = ring_waiting(&queue->ring);
+        if (waiting < 0)
+            queue_die(queue);
+        if (waiting <= 0)
+            return waiting ? -EAGAIN : 0;
+        request = request_new(queue);
+        if (!request) {
+            list_append(&queue->pump->starving, &queue->ready);
+            return -EAGAIN;
+        }
+        ring_fetch(&queue->ring, &request->ask);
+    }
+    queue->parked = NULL;
+    if (request_begin(request))
+        return 1;
+    queue->parked = request;
+    arena_wait(iothread_arena(lane_thread(queue->pump->lane)), &queue->room);
+    return -EAGAIN;
+}
+
+static void queue_serve(struct queue *queue)
+{
+    uint32_t served = 0;
+
+    list_remove(&queue->ready);
+    while (queue->state == QUEUE_LIVE) {
+        int more = queue_next(queue);
+        if (more < 0)
+            return;
+        if (more > 0 && ++served < SERVE_BATCH)
+            continue;
+        if (more > 0) {
+            queue_schedule(queue);
+            return;
+        }
+        if (!ring_arm(&queue->ring)) {
+            queue_rest(queue, served > 0);
+            return;
+        }
+    }
+}
+
+static void queue_finish(struct queue *queue)
+{
+    struct pump *pump = queue->pump;
+
+    loop_timer_stop(&queue->unmask);
+    list_remove(&queue->ready);
+    list_remove(&queue->link);
+    if (queue->port >= 0)
+        hv_unbind(queue->events, queue->port);
+    hv_unmap(pump->hv, queue->map, queue->config.pages);
+    queue->config.closed(queue->config.arg);
+    free(queue);
+}
+
+static bool pump_flush(struct iothread_hook *hook)
+{
+    struct pump *pump = container_of(hook, struct pump, hook);
+    struct list now;
+
+    list_init(&now);
+    for (struct list *it; (it = list_pop(&pump->ready));)
+        list_append(&now, it);
+    while (!list_empty(&now))
+        queue_serve(container_of(now.next, struct queue, ready));
+    request_start_all(pump);
+    while (request_finish_all(pump))
+        ;
+    list_for_each_safe(it, next, &pump->queues)
+    {
+        struct queue *queue = container_of(it, struct queue, link);
+        if (queue->answered && ring_push(&queue->ring))
+            hv_notify(queue->events, queue->port);
+        queue->answered = false;
+        if (queue->state == QUEUE_CLOSING && list_empty(&queue->flight))
+            queue_finish(queue);
+    }
+    return !list_empty(&pump->ready);
+}
+
+static void pump_event(struct loop_source *source, uint32_t events)
+{
+    struct pump_events *handle = container_of(source, struct pump_events, source);
+    int port;
+
+    (void)events;
+    for (int i = 0; i < PORTS_A_WAKE && (port = hv_pending(handle->events)) >= 0; i++) {
+        struct queue *found = NULL;
+        list_for_each(it, &handle->pump->queues)
+        {
+            struct queue *queue = container_of(it, struct queue, link);
+            if (queue->events == handle->events && queue->port == port)
+                found = queue;
+        }
+        if (found) {
+            found->owes_unmask = true;
+            queue_schedule(found);
+        }
+    }
+}
+
+int pump_open(struct pump **out, struct lane *lane, struct hv *hv)
+{
+    struct pump *pump = calloc(1, sizeof(*pump));
+
+    if (!pump)
+        return -ENOMEM;
+    pump->lane = lane;
+    pump->hv = hv;
+    struct list *lists[] = {&pump->events,   &pump->queues, &pump->ready,
+                            &pump->starving, &pump->idle,   &pump->fresh,
+                            &pump->done};
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        list_init(lists[i]);
+    pump->hook.flush = pump_flush;
+    iothread_hook_add(lane_thread(lane), &pump->hook);
+    *out = pump;
+    return 0;
+}
+
+void pump_close(struct pump *pump)
+{
+    if (!pump)
+        return;
+    for (struct list *it; (it = list_pop(&pump->idle));)
+        free(container_of(it, struct request, link));
+    for (struct list *it; (it = list_pop(&pump->events));) {
+        struct pump_events *handle = container_of(it, struct pump_events, link);
+        hv_events_close(handle->events);
+        free(handle);
+    }
+    free(pump);
+}
+
+struct lane *pump_lane(const struct pump *pump)
+{
+    return pump->lane;
+}
+
+static struct pump_events *pump_events_find(const struct pump *pump, uint32_t domid)
+{
+    list_for_each(it, &pump->events)
+    {
+        struct pump_events *handle = container_of(it, struct pump_events, link);
+        if (handle->domid == domid)
+            return handle;
+    }
+    return NULL;
+}
+
+int pump_events_add(struct pump *pump, uint32_t domid, int fd)
+{
+    if (pump_events_find(pump, domid))
+        return -EEXIST;
+    struct pump_events *handle = calloc(1, sizeof(*handle));
+    if (!handle)
+        return -ENOMEM;
+    int err = hv_events_open(&handle->events, fd);
+    if (err) {
+        free(handle);
+        return err;
+    }
+    handle->pump = pump;
+    handle->domid = domid;
+    handle->source =
+        (struct loop_source){.fd = hv_events_fd(handle->events), .ready = pump_event};
+    err = loop_add(iothread_loop(lane_thread(pump->lane)), &handle->source, EPOLLIN);
+    if (err) {
+        hv_events_close(handle->events);
+        free(handle);
+        return err;
+    }
+    list_append(&pump->events, &handle->link);
+    return 0;
+}
+
+int pump_events_remove(struct pump *pump, uint32_t domid)
+{
+    struct pump_events *handle = pump_events_find(pump, domid);
+
+    if (!handle)
+        return 0;
+    list_for_each(it, &pump->queues)
+    {
+        if (container_of(it, struct queue, link)->events == handle->events)
+            return -EBUSY;
+    }
+    loop_remove(&handle->source);
+    list_remove(&handle->link);
+    hv_events_close(handle->events);
+    free(handle);
+    return 0;
+}
+
+int queue_open(struct queue **out, struct pump *pump, const struct queue_config *config)
+{
+    struct pump_events *handle = pump_events_find(pump, config->domid);
+    struct queue *queue;
+
+    if (!handle)
+        return -ENOTCONN;
+    queue = calloc(1, sizeof(*queue));
+    if (!queue)
+        return -ENOMEM;
+    queue->config = *config;
+    queue->pump = pump;
+    queue->events = handle->events;
+    queue->unmask.fire = queue_unmask_late;
+    queue->room.ready = queue_room;
+    list_init(&queue->ready);
+    list_init(&queue->room.link);
+    list_init(&queue->flight);
+    queue->map = hv_map(pump->hv, config->domid, config->pages, config->refs);
+    if (!queue->map) {
+        free(queue);
+        return -ENXIO;
+    }
+    ring_open(&queue->ring, queue->map, config->pages, config->abi);
+    queue->port = hv_bind(queue->events, config->domid, config->port);
+    if (queue->port < 0) {
+        int err = queue->port;
+        hv_unmap(pump->hv, queue->map, config->pages);
+        free(queue);
+        return err;
+    }
+    list_append(&pump->queues, &queue->link);
+    queue_schedule(queue);
+    *out = queue;
+    return 0;
+}
+
+void queue_close(struct queue *queue, bool force)
+{
+    queue->state = QUEUE_CLOSING;
+    loop_timer_stop(&queue->unmask);
+    list_remove(&queue->ready);
+    list_remove(&queue->room.link);
+    if (queue->parked)
+        request_drop(queue->parked);
+    queue->parked = NULL;
+    list_for_each_safe(it, next, &queue->flight)
+        volume_drop_held(&container_of(it, struct request, flight)->io);
+    if (force) {
+        hv_unmap(queue->pump->hv, queue->map, queue->config.pages);
+        queue->map = NULL;
+        queue->answered = false;
+    }
+}
+
+bool queue_probe(struct queue *queue)
+{
+    hv_unbind(queue->events, queue->port);
+    queue->port = hv_bind(queue->events, queue->config.domid, queue->config.port);
+    queue->owes_unmask = false;
+    queue_schedule(queue);
+    return queue->port >= 0;
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * serve: opens what the operator names (acquire), gives up its privileges (drop), then listens
+ * (parse).  Prints "ready" on standard output once clients can connect; removes its socket at the end.
+ */
+#include "serve.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "engine.h"
+#include "lane.h"
+#include "log.h"
+#include "loop.h"
+#include "nbd.h"
+#include "sandbox.h"
+#include "store.h"
+#include "volume.h"
+
+#define CHECK_MS 2000u
+
+struct serve {
+    struct loop *loop;
+    struct engine *engine;
+    struct nbd *nbd;
+    struct loop_source signals;
+    struct loop_timer check;
+    bool ended, bound;
+    int listener;
+    uint32_t count;
+    struct store_base bases[SERVE_VOLUMES];
+    struct nbd_export exports[SERVE_VOLUMES];
+};
+
+static bool name_valid(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_");
+
+    return len && len < 32 && !name[len];
+}
+
+static int serve_open_base(struct serve *serve, char *volume)
+{
+    struct store_spec spec;
+    char text[STORE_TEXT];
+    char *equals = strchr(volume, '=');
+
+    if (equals)
+        *equals = '\0';
+    if (!equals || !name_valid(volume)) {
+        log_error("--volume %s: write NAME=cow:PATH or NAME=blank:SIZE, NAME of letters, digits, "
+                  "- and _",
+                  volume);
+        return -EINVAL;
+    }
+    for (uint32_t i = 0; i < serve->count; i++) {
+        if (strcmp(serve->exports[i].name, volume) == 0) {
+            log_error("--volume %s: named twice: give each volume a name of its own", volume);
+            return -EINVAL;
+        }
+    }
+    if (store_parse_volume(equals + 1, &spec, text) ||
+        store_open_base(&spec, &serve->bases[serve->count], text)) {
+        log_error("--volume %s: %s", volume, text);
+        return -EINVAL;
+    }
+    serve->exports[serve->count++].name = volume;
+    return 0;
+}
+
+/* A socket file nobody listens on any more is a leftover and may go. */
+static bool serve_stale(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
+                 errno == ECONNREFUSED;
+
+    if (fd >= 0)
+        close(fd);
+    return stale && !unlink(address->sun_path);
+}
+
+static int serve_listen(struct serve *serve, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (copy_string(address.sun_path, sizeof(address.sun_path), path)) {
+        log_error("--nbd %.60s...: path too long: at most %zu characters", path,
+                  sizeof(address.sun_path) - 1);
+        return -EINVAL;
+    }
+    serve->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (serve->listener < 0)
+        return -errno;
+    int err = bind(serve->listener, (struct sockaddr *)&address, sizeof(address));
+    if (err && errno == EADDRINUSE && serve_stale(&address))
+        err = bind(serve->listener, (struct sockaddr *)&address, sizeof(address));
+    if (err || listen(serve->listener, 16)) {
+        log_error("--nbd %s: %s: choose a path in a writable directory that nothing listens on",
+                  path, strerror(errno));
+        return -EINVAL;
+    }
+    serve->bound = true;
+    return 0;
+}
+
+static int serve_open_engine(struct serve *serve, const struct serve_options *options)
+{
+    char text[ENGINE_TEXT];
+    int pool = store_open_pool(options->pool, text);
+
+    if (pool < 0) {
+        log_error("%s", text);
+        return pool;
+    }
+    int err = engine_open(&serve->engine, options->threads, pool, false, text);
+    if (err)
+        log_error("%s", text);
+    return err;
+}
+
+static int serve_open_volumes(struct serve *serve)
+{
+    for (uint32_t i = 0; i < serve->count; i++) {
+        struct volume_config config = {.bytes = serve->bases[i].bytes,
+                                       .base_bytes = serve->bases[i].base_bytes,
+                                       .base = serve->bases[i].fd,
+                                       .discard = true};
+        copy_string(config.name, sizeof(config.name), serve->exports[i].name);
+        int err = volume_open(&serve->exports[i].volume, engine_pool(serve->engine), &config);
+        if (err) {
+            log_error("volume %s: %s", config.name,
+                      err == -EFBIG ? "too large: at most 16T" : strerror(-err));
+            return err;
+        }
+        serve->bases[i].fd = -1;
+    }
+    return 0;
+}
+
+static void serve_signalled(struct loop_source *source, uint32_t events)
+{
+    (void)events;
+    container_of(source, struct serve, signals)->ended = true;
+}
+
+static void serve_check(struct loop_timer *timer)
+{
+    struct serve *serve = container_of(timer, struct serve, check);
+
+    for (uint32_t i = 0; i < serve->count; i++)
+        volume_check_base(serve->exports[i].volume);
+    loop_timer_set(serve->loop, &serve->check, CHECK_MS);
+}
+
+static int serve_start(struct serve *serve)
+{
+    sigset_t mask;
+    int err;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    serve->signals = (struct loop_source){
+        .fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), .ready = serve_signalled};
+    err = sandbox_drop(true);
+    if (!err)
+        err = engine_start(serve->engine);
+    if (!err)
+        err = loop_open(&serve->loop);
+    if (!err)
+        err = loop_add(serve->loop, &serve->signals, EPOLLIN);
+    if (!err)
+        err = nbd_open(&serve->nbd, serve->loop, serve->listener, serve->exports, serve->count,
+                       engine_lanes(serve->engine), engine_threads(serve->engine));
+    if (err)
+        log_error("cannot start: %s", strerror(-err));
+    serve->check.fire = serve_check;
+    return err;
+}
+
+static void serve_close(struct serve *serve, const char *path)
+{
+    nbd_close(serve->nbd);
+    for (uint32_t i = 0; i < serve->count; i++) {
+        volume_close(serve->exports[i].volume);
+        if (serve->bases[i].fd >= 0)
+            close(serve->bases[i].fd);
+    }
+    engine_close(serve->engine);
+    if (serve->bound)
+        unlink(path);
+    if (serve->listener >= 0)
+        close(serve->listener);
+    if (serve->signals.fd >= 0)
+        close(serve->signals.fd);
+    loop_close(serve->loop);
+}
+
+int serve_run(const struct serve_options *options)
+{
+    struct serve serve = {.listener = -1, .signals.fd = -1};
+    int err = 0;
+
+    for (uint32_t i = 0; i < options->count && !err; i++)
+        err = serve_open_base(&serve, options->volumes[i]);
+    if (!err)
+        err = serve_open_engine(&serve, options);
+    if (!err)
+        err = serve_open_volumes(&serve);
+    if (!err)
+        err = serve_listen(&serve, options->nbd);
+    if (!err)
+        err = serve_start(&serve);
+    if (!err) {
+        puts("ready");
+        fflush(stdout);
+        loop_timer_set(serve.loop, &serve.check, CHECK_MS);
+    }
+    while (!err && !serve.ended)
+        err = loop_turn(serve.loop, -1);
+    serve_close(&serve, options->nbd);
+    return err ? 1 : 0;
+}

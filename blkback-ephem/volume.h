@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * volume: one disk of a guest: base + overlay, served to any number of doors (rings, NBD) at once.
+ * A volume is shared by all I/O threads; the overlay in it is under its lock.  What a thread needs
+ * to work on volumes (cipher, operations, held writes) is its lane.
+ *
+ * A request is a vio, embedded in its door's request.  All its steps run on the lane it was
+ * submitted on.
+ */
+#ifndef EPHEM_VOLUME_H
+#define EPHEM_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "iothread.h"
+#include "overlay.h"
+
+struct lane;
+struct pool;
+struct volume;
+
+#define VIO_MAX    (1u << 20)                  /* bytes a read or write may span */
+#define VIO_BLOCKS (VIO_MAX / BLOCK_SIZE + 1u) /* blocks it may touch */
+#define VIO_PAGES  (VIO_BLOCKS + 2u)           /* the most pages it needs */
+
+enum vio_op { VIO_READ, VIO_WRITE, VIO_DISCARD };
+
+struct vio {
+    /* The caller's; constant from volume_submit to done. */
+    enum vio_op op;
+    uint64_t offset; /* bytes, multiple of 512 */
+    uint64_t length; /* bytes, multiple of 512, within the volume */
+    uint8_t *buf;    /* vio_pages() pages of the thread's arena; NULL for a discard */
+    void (*done)(struct vio *io, int error);
+    bool drop_if_held; /* the door is closing: -ECANCELED rather than waiting for space */
+
+    /* volume.c's */
+    struct volume *volume;
+    struct lane *lane;
+    struct overlay_claim claim;
+    struct overlay_read read;
+    struct work work;
+    struct list link; /* lane: starved or held */
+    void (*step)(struct vio *io);
+    uint64_t first;                  /* block */
+    uint32_t blocks;                 /* touched */
+    uint32_t entries, next, flying;  /* of the transfer that is running */
+    int error;
+    bool reading, merging, held;
+    bool waiting; /* for its claim; under the volume's lock */
+    bool dropped; /* ended by volume_drop_held, or after it */
+    uint32_t slot[VIO_BLOCKS];
+    uint32_t generation[VIO_BLOCKS];
+};
+
+/*
+ * Pages `buf` must have.  Data lies at vio_data(io): READ finds it there in done(0); WRITE puts it
+ * there before submitting, and loses it (encryption is in place).
+ */
+uint32_t vio_pages(enum vio_op op, uint64_t offset, uint64_t length);
+static inline uint8_t *vio_data(const struct vio *io)
+{
+    return io->buf + io->offset % BLOCK_SIZE;
+}
+
+struct volume_config {
+    uint64_t bytes;      /* multiple of 512 */
+    uint64_t base_bytes; /* multiple of 512; 0 for blank */
+    int base;            /* fd, the volume's from success on; -1 for blank */
+    bool readonly;
+    bool discard;
+    char name[32];
+};
+
+struct volume_stats {
+    uint64_t reads, writes, discards, errors;
+    uint64_t bytes_read, bytes_written;
+    uint64_t blocks, index_bytes;
+};
+
+int volume_open(struct volume **out, struct pool *pool, const struct volume_config *config);
+
+/* Nothing may be in flight on it.  Gives its slots back and closes the base. */
+void volume_close(struct volume *volume);
+
+const struct volume_config *volume_config(const struct volume *volume);
+void volume_stats(struct volume *volume, struct volume_stats *stats);
+
+/* Any one thread, every few seconds: true once when the base was changed under us; then and from
+ * then on base reads fail. */
+bool volume_check_base(struct volume *volume);
+
+/* On the lane's thread.  Calls io->done exactly once, possibly before it returns. */
+void volume_submit(struct volume *volume, struct lane *lane, struct vio *io);
+
+/* For a closing door, on the lane's thread: ends a vio that is held or waits for
+ * another's blocks with -ECANCELED, and makes it end so should it come to that later. */
+void volume_drop_held(struct vio *io);
+
+/* The thread a lane belongs to (lane.h opens lanes). */
+struct iothread *lane_thread(const struct lane *lane);
+
+#endif

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * loop: epoll_wait, then the ready sources, then the due timers.  A source removed during a turn
+ * is blanked out of the events still to be run, so nobody is called after his removal.
+ */
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOP_EVENTS 64
+
+struct loop {
+    int epoll;
+    int ready; /* events of the running turn */
+    struct list timers;
+    struct epoll_event events[LOOP_EVENTS];
+};
+
+uint64_t loop_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int loop_open(struct loop **out)
+{
+    struct loop *loop = calloc(1, sizeof(*loop));
+
+    if (!loop)
+        return -ENOMEM;
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll < 0) {
+        int err = -errno;
+        free(loop);
+        return err;
+    }
+    list_init(&loop->timers);
+    *out = loop;
+    return 0;
+}
+
+void loop_close(struct loop *loop)
+{
+    if (!loop)
+        return;
+    close(loop->epoll);
+    free(loop);
+}
+
+int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = source};
+
+    if (epoll_ctl(loop->epoll, EPOLL_CTL_ADD, source->fd, &ev))
+        return -errno;
+    source->loop = loop;
+    return 0;
+}
+
+int loop_change(struct loop_source *source, uint32_t events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = source};
+
+    return epoll_ctl(source->loop->epoll, EPOLL_CTL_MOD, source->fd, &ev) ? -errno : 0;
+}
+
+void loop_remove(struct loop_source *source)
+{
+    struct loop *loop = source->loop;
+
+    if (!loop)
+        return;
+    epoll_ctl(loop->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+    source->loop = NULL;
+    for (int i = 0; i < loop->ready; i++)
+        if (loop->events[i].data.ptr == source)
+            loop->events[i].data.ptr = NULL;
+}
+
+void loop_timer_stop(struct loop_timer *timer)
+{
+    if (timer->link.next)
+        list_remove(&timer->link);
+}
+
+void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint32_t ms)
+{
+    struct list *at = loop->timers.prev;
+
+    if (timer->link.next)
+        list_remove(&timer->link);
+    else
+        list_init(&timer->link);
+    timer->due = loop_now() + ms;
+    at = loop->timers.prev;
+    while (at != &loop->timers && container_of(at, struct loop_timer, link)->due > timer->due)
+        at = at->prev;
+    list_append(at->next, &timer->link);
+}
+
+static int loop_patience(const struct loop *loop, int ms)
+{
+    if (list_empty(&loop->timers))
+        return ms;
+    uint64_t now = loop_now();
+    uint64_t due = container_of(loop->timers.next, struct loop_timer, link)->due;
+    int until = due <= now ? 0 : (int)min_u64(due - now, 3600000);
+    return ms < 0 || until < ms ? until : ms;
+}
+
+int loop_turn(struct loop *loop, int ms)
+{
+    int n = epoll_wait(loop->epoll, loop->events, LOOP_EVENTS, loop_patience(loop, ms));
+
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    loop->ready = n;
+    for (int i = 0; i < n; i++) {
+        struct loop_source *source = loop->events[i].data.ptr;
+        if (source)
+            source->ready(source, loop->events[i].events);
+    }
+    loop->ready = 0;
+
+    uint64_t now = list_empty(&loop->timers) ? 0 : loop_now();
+    while (!list_empty(&loop->timers)) {
+        struct loop_timer *timer = container_of(loop->timers.next, struct loop_timer, link);
+        if (timer->due > now)
+            break;
+        list_remove(&timer->link);
+        timer->fire(timer);
+    }
+    return 0;
+}

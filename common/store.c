@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * store: opens first, then looks at what it has opened, so that nothing can be exchanged in between.
+ *
+ * "Nobody writes it" is found out by the kernel's own books: a read lease is refused while a file is
+ * open for writing anywhere (loop devices included); a device must not be mounted read-write or used
+ * as swap.  Not found: a process that writes a raw device directly; the shared lock we hold keeps
+ * out those who lock.  Deliberately absent: any look into the contents (no blkid, no partition scan).
+ */
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+#include "util.h"
+
+/* linux/fs.h and sys/mount.h, which have it, both define a BLOCK_SIZE of their own. */
+#ifndef BLKGETSIZE64
+#define BLKGETSIZE64 _IOR(0x12, 114, size_t)
+#endif
+#define PATH_SHOWN "%.120s"
+
+__attribute__((format(printf, 3, 4))) static int store_fail(char text[STORE_TEXT], int err,
+                                                            const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, STORE_TEXT, fmt, args);
+    va_end(args);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ')
+            *c = '?';
+    return err;
+}
+
+static int store_parse_blank(const char *size, struct store_spec *out, char text[STORE_TEXT])
+{
+    out->blank = true;
+    if (parse_size(size, &out->size) || !out->size || out->size % SECTOR_SIZE)
+        return store_fail(text, -EINVAL,
+                          "volume blank:%.40s: not a size: write a multiple of 512 such as 1G",
+                          size);
+    return 0;
+}
+
+int store_parse_volume(const char *spec, struct store_spec *out, char text[STORE_TEXT])
+{
+    memset(out, 0, sizeof(*out));
+    if (strncmp(spec, "blank:", 6) == 0)
+        return store_parse_blank(spec + 6, out, text);
+    if (strncmp(spec, "cow:", 4) == 0)
+        spec += 4;
+    if (copy_string(out->path, sizeof(out->path), spec))
+        return store_fail(text, -EINVAL, "base " PATH_SHOWN "...: path too long", spec);
+    char *size = strstr(out->path, ",size=");
+    if (size) {
+        *size = '\0';
+        size += 6;
+        if (parse_size(size, &out->size) || !out->size || out->size % SECTOR_SIZE)
+            return store_fail(text, -EINVAL,
+                              "base " PATH_SHOWN ": size=%.40s: not a size: write a multiple of "
+                              "512 such as 20G",
+                              out->path, size);
+    }
+    if (out->path[0] != '/')
+        return store_fail(text, -EINVAL,
+                          "base \"" PATH_SHOWN "\": not an absolute path: write "
+                          "[cow:]/PATH[,size=SIZE] or blank:SIZE",
+                          out->path);
+    return 0;
+}
+
+static int store_open_failed(const char *path, int err, char text[STORE_TEXT])
+{
+    switch (err) {
+    case -ENOENT:
+    case -ENOTDIR:
+        return store_fail(text, err, "base " PATH_SHOWN ": does not exist: check the path", path);
+    case -EACCES:
+    case -EPERM:
+        return store_fail(text, err,
+                          "base " PATH_SHOWN ": not readable by us: give read permission", path);
+    case -EINVAL:
+        return store_fail(text, err,
+                          "base " PATH_SHOWN ": its file system has no O_DIRECT: move it to ext4, "
+                          "xfs, btrfs or a block device",
+                          path);
+    default:
+        return store_fail(text, err, "base " PATH_SHOWN ": cannot be opened: %s", path,
+                          strerror(-err));
+    }
+}
+
+/* True when mountinfo lists the device with a writable super block. */
+static bool store_mounted_rw(dev_t device)
+{
+    char line[4096], want[32];
+    FILE *f = fopen("/proc/self/mountinfo", "re");
+    bool found = false;
+
+    if (!f)
+        return false;
+    snprintf(want, sizeof(want), " %u:%u ", major(device), minor(device));
+    while (!found && fgets(line, sizeof(line), f)) {
+        const char *dash = strstr(line, " - ");
+        const char *options = dash ? strrchr(dash, ' ') : NULL;
+        found = strstr(line, want) && options && strncmp(options + 1, "rw", 2) == 0;
+    }
+    fclose(f);
+    return found;
+}
+
+static bool store_is_swap(dev_t device)
+{
+    char line[512], path[256];
+    FILE *f = fopen("/proc/swaps", "re");
+    struct stat st;
+    bool found = false;
+
+    while (f && !found && fgets(line, sizeof(line), f))
+        found = sscanf(line, "%255s", path) == 1 && stat(path, &st) == 0 &&
+                S_ISBLK(st.st_mode) && st.st_rdev == device;
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static int store_check_writers(int fd, const struct stat *st, const char *path,
+                               char text[STORE_TEXT])
+{
+    if (flock(fd, LOCK_SH | LOCK_NB))
+        return store_fail(text, -EBUSY,
+                          "base " PATH_SHOWN ": locked by another process: stop what uses it",
+                          path);
+    if (S_ISBLK(st->st_mode)) {
+        if (store_mounted_rw(st->st_rdev))
+            return store_fail(text, -EBUSY,
+                              "base " PATH_SHOWN ": mounted read-write: unmount it, or mount it "
+                              "read-only",
+                              path);
+        if (store_is_swap(st->st_rdev))
+            return store_fail(text, -EBUSY, "base " PATH_SHOWN ": in use as swap: swapoff it",
+                              path);
+        return 0;
+    }
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+        fcntl(fd, F_SETLEASE, F_UNLCK);
+    else if (errno == EAGAIN)
+        return store_fail(text, -EBUSY,
+                          "base " PATH_SHOWN ": open for writing elsewhere (mounted by a loop "
+                          "device? a running guest?): close it first",
+                          path);
+    return 0;
+}
+
+static int store_base_size(int fd, const struct stat *st, const char *path, uint64_t *bytes,
+                           char text[STORE_TEXT])
+{
+    if (S_ISDIR(st->st_mode))
+        return store_fail(text, -EISDIR,
+                          "base " PATH_SHOWN ": a directory: name a file or a block device", path);
+    if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
+        return store_fail(text, -EINVAL,
+                          "base " PATH_SHOWN ": neither a file nor a block device", path);
+    *bytes = (uint64_t)st->st_size;
+    if (S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, bytes))
+        return store_fail(text, -errno, "base " PATH_SHOWN ": size unknown: %s", path,
+                          strerror(errno));
+    if (!*bytes)
+        return store_fail(text, -EINVAL,
+                          "base " PATH_SHOWN ": empty: for a volume without a base write "
+                          "blank:SIZE",
+                          path);
+    if (*bytes % SECTOR_SIZE)
+        return store_fail(text, -EINVAL,
+                          "base " PATH_SHOWN ": %llu bytes are not a multiple of 512: pad it "
+                          "(truncate -s %%512)",
+                          path, (unsigned long long)*bytes);
+    return 0;
+}
+
+int store_open_base(const struct store_spec *spec, struct store_base *out, char text[STORE_TEXT])
+{
+    struct stat st;
+    int err, fd;
+
+    if (spec->blank) {
+        *out = (struct store_base){.fd = -1, .base_bytes = 0, .bytes = spec->size};
+        return 0;
+    }
+    fd = open(spec->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return store_open_failed(spec->path, -errno, text);
+    if (fstat(fd, &st)) {
+        err = store_open_failed(spec->path, -errno, text);
+        goto out;
+    }
+    err = store_base_size(fd, &st, spec->path, &out->base_bytes, text);
+    if (err)
+        goto out;
+    if (fcntl(fd, F_SETFL, O_DIRECT)) {
+        err = store_open_failed(spec->path, -errno, text);
+        goto out;
+    }
+    err = store_check_writers(fd, &st, spec->path, text);
+    if (err)
+        goto out;
+    out->bytes = spec->size ? spec->size : out->base_bytes;
+    out->base_bytes = min_u64(out->base_bytes, out->bytes);
+    out->fd = fd;
+    return 0;
+out:
+    close(fd);
+    return err;
+}
+
+static int store_pool_failed(const char *path, int err, char text[STORE_TEXT])
+{
+    switch (err) {
+    case -ENOENT:
+    case -ENOTDIR:
+        return store_fail(text, err, "pool dir:" PATH_SHOWN ": no such directory: create it", path);
+    case -EACCES:
+    case -EPERM:
+    case -EROFS:
+        return store_fail(text, err,
+                          "pool dir:" PATH_SHOWN ": not writable by us: change its permissions or "
+                          "choose another directory",
+                          path);
+    case -EOPNOTSUPP:
+    case -EISDIR:
+        return store_fail(text, err,
+                          "pool dir:" PATH_SHOWN ": its file system has no O_TMPFILE: choose a "
+                          "directory on ext4, xfs, btrfs or tmpfs",
+                          path);
+    case -EINVAL:
+        return store_fail(text, err,
+                          "pool dir:" PATH_SHOWN ": its file system has no O_DIRECT: choose a "
+                          "directory on ext4, xfs or btrfs",
+                          path);
+    default:
+        return store_fail(text, err, "pool dir:" PATH_SHOWN ": %s", path, strerror(-err));
+    }
+}
+
+int store_open_pool(const char *spec, char text[STORE_TEXT])
+{
+    const char *path = spec + 4;
+    int err;
+
+    if (strncmp(spec, "dir:", 4) || path[0] != '/')
+        return store_fail(text, -EINVAL, "pool " PATH_SHOWN ": write dir:/PATH", spec);
+    int fd = open(path, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return store_pool_failed(path, -errno, text);
+    if (fcntl(fd, F_SETFL, O_DIRECT)) {
+        err = store_pool_failed(path, -errno, text);
+        goto out;
+    }
+    if (fallocate(fd, 0, 0, BLOCK_SIZE) && errno == EOPNOTSUPP) {
+        err = store_fail(text, -EOPNOTSUPP,
+                         "pool dir:" PATH_SHOWN ": its file system cannot reserve space "
+                         "(fallocate): choose a directory on ext4, xfs, btrfs or tmpfs",
+                         path);
+        goto out;
+    }
+    return fd;
+out:
+    close(fd);
+    return err;
+}

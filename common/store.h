@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * store: what an operator names, a base or a pool, checked and opened.  Shared by the daemon
+ * (which opens for its workers) and by `blkback-ephem serve` (which opens for itself).
+ * Every failure is one line for a human: what, where, what to do.
+ */
+#ifndef EPHEM_STORE_H
+#define EPHEM_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <limits.h>
+
+#define STORE_TEXT 256 /* room for an error text, as WIRE_TEXT */
+
+/* A volume as the operator writes it: `[cow:]PATH[,size=SIZE]` or `blank:SIZE`. */
+struct store_spec {
+    bool blank;
+    uint64_t size; /* bytes, multiple of 512; 0: as large as the base */
+    char path[PATH_MAX];
+};
+
+/* 0, or -EINVAL with `text` filled. */
+int store_parse_volume(const char *spec, struct store_spec *out, char text[STORE_TEXT]);
+
+/* A base, open.  Owner of fd: the caller. */
+struct store_base {
+    int fd;              /* O_RDONLY|O_DIRECT|O_CLOEXEC, a shared lock held; -1 when blank */
+    uint64_t base_bytes; /* multiple of 512; 0 when blank */
+    uint64_t bytes;      /* what the guest will see */
+};
+
+/*
+ * Opens what `spec` names.  Refuses: missing, unreadable, a directory or other odd file, empty, not
+ * a multiple of 512, a device with a mounted-writable file system, anything open for writing (by a
+ * write lease on files, by /proc/mounts, swaps and O_EXCL on devices), no O_DIRECT.  0 or negative
+ * errno with `text`.
+ */
+int store_open_base(const struct store_spec *spec, struct store_base *out, char text[STORE_TEXT]);
+
+/*
+ * `dir:PATH`: an unlinked file for one guest, O_RDWR|O_DIRECT|O_CLOEXEC.  The fd (caller's) or
+ * negative errno with `text`.
+ */
+int store_open_pool(const char *spec, char text[STORE_TEXT]);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * wire: the messages between the control plane (blkback-ephemd) and one guest's data plane
+ * (blkback-ephem) over a SOCK_SEQPACKET socket.  One fixed-size message a packet, descriptors
+ * beside it by SCM_RIGHTS.  Both ends check everything: a daemon taken over by xenstore input
+ * must not break a worker, nor a worker taken over by a guest the daemon.
+ *
+ * Daemon to worker; each is answered by exactly one WIRE_REPLY with its cookie:
+ *   HELLO        first message of a life.  fd 0: pool file (O_RDWR|O_DIRECT, unlinked);
+ *                fd 1: listening SEQPACKET socket for a take-over.  The worker starts its threads,
+ *                generates the key, drops its privileges and only then replies.
+ *   VOLUME_ADD   fd 0: base, O_RDONLY, absent for a blank volume.
+ *   VOLUME_DEL   no door may be left on it (-EBUSY).  Base closed, slots given back when it replies.
+ *   EVTCHN_ADD   fd 0: an event-channel handle restricted to `domid`, for `thread`.  One for each
+ *                thread is needed before CONNECT to that domid (-ENOTCONN).
+ *   EVTCHN_DEL   closes all handles of `domid` (-EBUSY while a door uses them).
+ *   CONNECT      maps the rings, binds the ports, starts serving.  All or nothing.
+ *   DISCONNECT   stops, drains, unmaps, unbinds; replies when nothing can land any more.  `force`:
+ *                held writes are dropped; without it too, since a write held for want of space was
+ *                never answered.
+ *   STATS        answered by one STATS_VOLUME for each volume, one STATS_GUEST, then the REPLY.
+ *   RESUME       first message of a restarted daemon: answered by the original HELLO (no fds), the
+ *                VOLUME_ADDs, EVTCHN_ADDs and CONNECTs now in force, unchanged, cookie 0, then the
+ *                REPLY.
+ *   QUIT         ends the life: wipes the key, replies, exits 0.
+ * Worker to daemon, unasked, cookie 0:
+ *   DEAD         the door `id` broke the protocol (or its grants failed) and is no longer served;
+ *                it stays until DISCONNECT.
+ *
+ * A worker whose daemon hung up goes on serving, accepts a new one (same uid) on the listening
+ * socket, and meanwhile drops the doors of domains that died.
+ */
+#ifndef EPHEM_WIRE_H
+#define EPHEM_WIRE_H
+
+#include <stdint.h>
+
+#define WIRE_VERSION    1
+#define WIRE_VOLUMES    32 /* volumes a guest */
+#define WIRE_DOORS      64 /* connected frontends a guest (guest and stub domain) */
+#define WIRE_THREADS    16
+#define WIRE_QUEUES     16
+#define WIRE_RING_PAGES 16
+#define WIRE_FDS        2
+#define WIRE_NOTE       1024
+#define WIRE_TEXT       256
+
+enum wire_type {
+    WIRE_HELLO = 1,
+    WIRE_VOLUME_ADD,
+    WIRE_VOLUME_DEL,
+    WIRE_EVTCHN_ADD,
+    WIRE_EVTCHN_DEL,
+    WIRE_CONNECT,
+    WIRE_DISCONNECT,
+    WIRE_STATS,
+    WIRE_RESUME,
+    WIRE_QUIT,
+    WIRE_REPLY = 64,
+    WIRE_STATS_VOLUME,
+    WIRE_STATS_GUEST,
+    WIRE_DEAD,
+};
+
+enum wire_protocol { WIRE_X86_64 = 0, WIRE_X86_32 = 1 };
+
+struct wire_hello {
+    uint32_t version;
+    uint32_t threads;        /* 1..WIRE_THREADS */
+    char note[WIRE_NOTE];    /* the daemon's own words, given back at RESUME; NUL-terminated */
+};
+
+#define WIRE_VOLUME_READONLY 1u
+#define WIRE_VOLUME_DISCARD  2u /* discard is offered to the guest */
+
+struct wire_volume {
+    uint32_t id;         /* 0..WIRE_VOLUMES-1 */
+    uint32_t flags;
+    uint64_t bytes;      /* multiple of 512, not 0 */
+    uint64_t base_bytes; /* 0: blank; multiple of 512; at most the file's size */
+    char name[32];       /* "xvda" */
+    char note[WIRE_NOTE];
+};
+
+struct wire_evtchn {
+    uint32_t domid;
+    uint32_t thread;
+};
+
+struct wire_queue {
+    uint32_t port; /* the frontend's */
+    uint32_t refs[WIRE_RING_PAGES];
+};
+
+struct wire_door {
+    uint32_t id;     /* 0..WIRE_DOORS-1 */
+    uint32_t volume;
+    uint32_t domid;
+    uint32_t devid;
+    uint32_t protocol;
+    uint32_t queues; /* 1..WIRE_QUEUES */
+    uint32_t order;  /* ring pages = 1 << order, 0..4 */
+    struct wire_queue queue[WIRE_QUEUES];
+};
+
+struct wire_reply {
+    int32_t error;          /* 0 or negative errno */
+    char text[WIRE_TEXT];   /* what and where, when error */
+};
+
+struct wire_stats_volume {
+    uint32_t id;
+    uint32_t doors;
+    uint64_t reads, writes, flushes, discards; /* requests */
+    uint64_t bytes_read, bytes_written;
+    uint64_t errors;
+    uint64_t blocks;     /* blocks in slots */
+    uint64_t index_bytes;
+};
+
+struct wire_stats_guest {
+    uint64_t pool_bytes;   /* taken from the pool */
+    uint64_t pool_used;    /* of which hold data */
+    uint64_t held;         /* writes held for want of space, now */
+    uint64_t held_since;   /* CLOCK_REALTIME seconds, 0 when none */
+    uint64_t resident;     /* bytes, from /proc/self/statm */
+};
+
+struct wire_msg {
+    uint32_t type;
+    uint32_t cookie;
+    union {
+        struct wire_hello hello;
+        struct wire_volume volume;  /* VOLUME_ADD; VOLUME_DEL uses id only */
+        struct wire_evtchn evtchn;  /* EVTCHN_DEL uses domid only */
+        struct wire_door door;      /* CONNECT */
+        struct {
+            uint32_t id;
+            uint32_t force;
+        } disconnect;
+        struct {
+            uint32_t id;
+            char text[WIRE_TEXT];
+        } dead;
+        struct wire_reply reply;
+        struct wire_stats_volume stats_volume;
+        struct wire_stats_guest stats_guest;
+    } u;
+};
+
+/*
+ * Sends one message.  fds are only lent.  0; -EAGAIN when the socket is full (non-blocking); else
+ * negative errno, -EPIPE when the peer is gone (never a signal).
+ */
+int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds);
+
+/*
+ * Receives one message and up to WIRE_FDS close-on-exec descriptors, which are the caller's; unused
+ * places are -1.  1 on a message, 0 when the peer has hung up, -EAGAIN, -EPROTO on a wrong size,
+ * an unterminated string or surplus descriptors (nothing is left open), else negative errno.
+ */
+int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS]);
+
+/* Zeroes msg and sets type and cookie. */
+void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie);
+
+#endif
