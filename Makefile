@@ -37,7 +37,7 @@ ifeq ($(SANITIZE),thread)
 OPT  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 HARD := -fPIE
 endif
-CPPFLAGS_ALL := -std=c11 -D_GNU_SOURCE -Icommon -DVERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL  = -std=c11 -D_GNU_SOURCE -Icommon -DVERSION='"$(VERSION)"' $(CPPFLAGS)
 CFLAGS_ALL   := $(OPT) $(HARD) $(WARN) -MMD -MP -pthread $(CFLAGS)
 LDFLAGS_ALL  := -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
 
@@ -46,7 +46,9 @@ DATA   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard blkback-ephem/*.c))
 GLUE   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard xenstore-glue/*.c))
 CTL    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard dom0-tools/ephemctl.c dom0-tools/cmd_*.c \
             dom0-tools/client.c))
-HELPER := $(patsubst %.c,$(B)/obj/%.o,dom0-tools/block-ephem.c dom0-tools/client.c)
+HELPER := $(patsubst %.c,$(B)/obj/%.o,dom0-tools/block-ephem.c dom0-tools/client.c \
+            xenstore-glue/xs.c xenstore-glue/paths.c)
+$(HELPER): CPPFLAGS += -Ixenstore-glue
 
 PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
 

@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# bed.sh [CASE...] - run cases in the dom0 of a real Xen under QEMU; "all" means every file in cases/.
+#
+#   BUILD=DIR   where the programs are (build)            LONG=1      larger sizes, longer limits
+#   BED_OUT=DIR where logs and disks go (BUILD/bed)       BED_LIMIT=S give up after so many seconds
+#   BED_KEEP=1  keep the disks of a run that passed
+#
+# Design: one boot serves all cases. QEMU counts instructions (-icount): a nanosecond of the machine's
+# time is an instruction, so no time-out inside can be missed because this host is slow or busy. While
+# the machine is idle its clock goes with ours (sleep=on); sleep=off would skip idle time, but then a
+# host that is slow to serve one disk request makes the idle machine leap ahead into its time-outs.
+# Disks are virtio, which uses the DMA API that a PV dom0 needs when told of an IOMMU; QEMU 7.2's NVMe
+# was seen to lose a completion here. Three disks: dom0's root (a copy of the cached image), the run's own disk
+# (/bed: programs, cases, bases) and one that takes the logs as a tar archive. Verdicts come over the
+# serial console as they fall. After power-off the disks are examined from here: bases by checksum, and
+# every byte for the markers that guests wrote.
+set -eu
+
+bed=$(dirname "$(readlink -f "$0")")
+top=$(readlink -f "$bed/../..")
+BUILD=$(readlink -m "${BUILD:-$top/build}")
+OUT=$(readlink -m "${BED_OUT:-$BUILD/bed}")
+LONG=${LONG:-}
+PATH=$PATH:/usr/sbin:/sbin
+qemu=
+passed=0
+failed=0
+
+say() { echo "bed: $*"; }
+die() { say "$*" >&2; exit 1; }
+pass() { passed=$((passed + 1)); echo "pass $1"; }
+fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+
+# ---- the run's own disk ----
+
+# Programs at the paths where they are installed, and those libraries dom0 has not got
+install_programs() {
+	local root=$1 program path name lib
+	mkdir -p "$root/usr/local/lib"
+	while read -r program path; do
+		[ -e "$BUILD/$program" ] || continue
+		install -D -m 755 "$BUILD/$program" "$root/$path"
+		ldd "$BUILD/$program" | awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' |
+		while read -r name lib; do
+			grep -qxF "$name" "$roots/dom0-libs" || install -m 755 "$lib" "$root/usr/local/lib/$name"
+		done
+	done <<-END
+		blkback-ephem usr/libexec/blkback-ephem/blkback-ephem
+		blkback-ephemd usr/sbin/blkback-ephemd
+		ephemctl usr/sbin/ephemctl
+		block-ephem etc/xen/scripts/block-ephem
+		tests/conformance usr/lib/blkback-ephem-tests/conformance
+	END
+}
+
+# The base of xvdb: an ext4 file system with some files and their checksums
+make_data_base() {
+	local dir=$run/data i
+	mkdir -p "$dir/files"
+	for i in 1 2 3 4 5 6 7 8; do
+		head -c $((i * 500000)) /dev/urandom >"$dir/files/$i"
+	done
+	(cd "$dir" && sha256sum files/* >sums)
+	truncate -s 64M "$1"
+	mke2fs -q -t ext4 -m 0 -L data -d "$dir" "$1"
+	rm -rf "$dir"
+}
+
+assemble() {
+	local stage=$run/stage
+	mkdir -p "$stage/bases" "$stage/cases" "$run/initrd"
+	cp -r "$bed/dom0-init" "$bed/lib.sh" "$bed/search.pl" "$bed/bed-block" "$stage"
+	cp "$bed"/cases/*.sh "$stage/cases"
+	install_programs "$stage/install"
+	cp -r "$bed/guest" "$run/initrd/bed"
+	cp "$roots/guest.cpio" "$stage/guest.cpio"
+	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) >>"$stage/guest.cpio"
+	cp "$roots/vmlinuz" "$stage/vmlinuz"
+	cp --sparse=always "$roots/guest.img" "$stage/bases/root.img"
+	make_data_base "$stage/bases/data.img"
+	(cd "$stage/bases" && sha256sum ./*) >"$run/bases.sha256"
+	cat >"$stage/run.env" <<-END
+		CASES="$CASES"
+		LONG=$LONG
+		SEED=$seed
+		CASE_LIMIT=$((LONG ? 7200 : 1800))
+
+	END
+	truncate -s 3G "$run/bed.img"
+	mke2fs -q -t ext4 -L bed -m 0 -E lazy_itable_init=0,lazy_journal_init=0,nodiscard -d "$stage" "$run/bed.img"
+	rm -rf "$stage" "$run/initrd"
+	cp --sparse=always "$roots/dom0.img" "$run/dom0.img"
+	truncate -s 256M "$run/logs.img"
+}
+
+# ---- the machine ----
+
+power_on() {
+	local disk args=()
+	for disk in dom0 bed logs; do
+		args+=(-drive "file=$run/$disk.img,if=none,id=$disk,format=raw,cache=unsafe,discard=unmap"
+			-device "virtio-blk-pci,drive=$disk,serial=$disk,iommu_platform=on,disable-legacy=on")
+	done
+	# TCG by name: a /dev/kvm may exist and still be unable to run Xen.
+	timeout -k 10 "$limit" qemu-system-x86_64 -accel tcg,thread=single -icount shift=0,sleep=on \
+		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -smp 1 -m 3584 \
+		-nographic -no-reboot -nodefaults -monitor "unix:$run/monitor,server=on,wait=off" -serial "file:$run/serial.log" \
+		-kernel "$roots/xen" \
+		-append "console=com1 com1=115200,8n1 dom0_mem=1200M,max:1200M loglvl=warning guest_loglvl=warning noreboot=1" \
+		-initrd "$roots/vmlinuz console=hvc0 quiet panic=5 mitigations=off loglevel=4,$roots/dom0.cpio" \
+		"${args[@]}" </dev/null >"$run/qemu.log" 2>&1 &
+	qemu=$!
+}
+
+power_off() {
+	[ -z "$qemu" ] || ! kill "$qemu" 2>/dev/null || wait "$qemu" || true
+	qemu=
+}
+
+# Everything the machine says to us, as it comes; a Xen message may stand before it on the line
+bed_lines() { tr -d '\r' <"$run/serial.log" | grep -ao 'BED[:|] .*' || true; }
+
+# Show new lines until QEMU ends; also a line every half a minute in which nothing happened
+follow() {
+	local shown=0 line quiet=$SECONDS dead=0
+	while [ "$dead" -lt 2 ]; do
+		kill -0 "$qemu" 2>/dev/null || dead=$((dead + 1))
+		while read -r line; do
+			shown=$((shown + 1))
+			quiet=$SECONDS
+			case $line in
+			"BED: pass "*) pass "${line#BED: pass }" ;;
+			"BED: fail "*) fail "${line#BED: fail }" ;;
+			"BED: absent "* | "BED: present "*) ;;
+			"BED| "*) echo "    ${line#BED| }" ;;
+			*) say "${line#BED: } [$((SECONDS - started)) s]" ;;
+			esac
+		done < <(bed_lines | tail -n "+$((shown + 1))")
+		if [ $((SECONDS - quiet)) -ge 30 ]; then
+			say "... $((SECONDS - started)) s of at most $limit"
+			quiet=$SECONDS
+		fi
+		if [ "$dead" = 0 ] && grep -aq 'Panic on CPU\|Kernel panic\|BED: fatal' "$run/serial.log"; then
+			sleep 5
+			power_off
+		fi
+		sleep 1
+	done
+	wait "$qemu" || say "QEMU ended with status $? (124: the limit of $limit s)"
+	qemu=
+}
+
+# ---- afterwards ----
+
+# Did every case reach its end, and did no verdict get lost between dom0 and here?
+check_complete() {
+	local c counted arrived=$((passed + failed))
+	for c in $CASES; do
+		bed_lines | grep -q "^BED: done $c " || fail "$c/complete the machine stopped before it ended"
+	done
+	counted=$(bed_lines | sed -n 's/^BED: end //p')
+	[ "$counted" = "$arrived" ] || fail "host/results dom0 counted ${counted:-nothing}, $arrived arrived"
+}
+
+unpack_logs() {
+	mkdir -p "$run/logs"
+	tar -C "$run/logs" -xf "$run/logs.img" 2>/dev/null || say "no logs on the log disk"
+}
+
+check_bases() {
+	local sum file
+	while read -r sum file; do
+		if [ "$(debugfs -R "cat /bases/${file#./}" "$run/bed.img" 2>/dev/null | sha256sum | cut -c1-64)" = "$sum" ]; then
+			pass "host/base-unchanged-${file#./}"
+		else
+			fail "host/base-unchanged-${file#./}"
+		fi
+	done <"$run/bases.sha256"
+}
+
+# The markers of all guests must be nowhere on any disk, those of the controls must be found.
+check_markers() {
+	local verb name s hits
+	while read -r _ verb name s; do
+		hits=$(printf %s "$s" | sha256sum | perl "$bed/search.pl" "$run"/*.img "$run/serial.log")
+		case $verb-$hits in
+		absent-0) pass "host/disks-without-marker-of-$name" ;;
+		absent-*) fail "host/disks-without-marker-of-$name found $hits times" ;;
+		present-0) fail "host/marker-found-of-$name the search is blind" ;;
+		present-*) pass "host/marker-found-of-$name" ;;
+		esac
+	done < <(bed_lines | grep '^BED: \(absent\|present\) ')
+}
+
+show_tail() {
+	echo "---- last lines of the serial console ($run/serial.log) ----"
+	tail -n 25 "$run/serial.log" | tr -d '\r'
+	[ ! -s "$run/qemu.log" ] || { echo "---- QEMU ----"; tail -n 5 "$run/qemu.log"; }
+}
+
+main() {
+	[ $# -gt 0 ] || set -- smoke
+	[ "$1" != all ] || { cd "$bed/cases" && set -- *.sh; }
+	CASES=$(for c in "$@"; do echo "${c%.sh}"; done | xargs)
+	limit=${BED_LIMIT:-$((300 + 1200 * $# * (LONG ? 4 : 1)))}
+	seed=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+	for tool in qemu-system-x86_64 mke2fs debugfs cpio flock; do
+		command -v "$tool" >/dev/null || die "$tool is missing: run 'make deps'"
+	done
+
+	roots=$("$bed/root.sh")
+	mkdir -p "$OUT"
+	exec 9>"$(dirname "$roots")/bed.lock"
+	flock -n 9 || { say "another bed runs on this machine: waiting for it"; flock 9; }
+	run=$OUT/run
+	rm -rf "$run"
+	mkdir -p "$run"
+	trap power_off EXIT
+	trap 'exit 130' INT TERM
+
+	started=$SECONDS
+	say "cases: $CASES"
+	assemble
+	say "booting Xen, at most $limit s [$((SECONDS - started)) s]"
+	: >"$run/serial.log"
+	power_on
+	follow
+	unpack_logs
+	check_complete
+	check_bases
+	check_markers
+	if [ "$failed" != 0 ]; then
+		show_tail
+		say "logs are in $run/logs, disks in $run"
+	elif [ -z "${BED_KEEP:-}" ]; then
+		rm -f "$run"/*.img
+	fi
+	say "$((SECONDS - started)) s"
+	echo "$passed passed, $failed failed"
+	[ "$failed" = 0 ]
+}
+
+# One word for the shell to read before anything runs: this file may be edited meanwhile.
+main "$@"; exit

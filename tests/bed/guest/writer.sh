@@ -1,0 +1,30 @@
+# shellcheck shell=bash disable=SC2154 # variables of guest/init
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# writer.sh - in the guest: first write our own name on xvdb and see that it stays ours while another
+# guest on the same base does the same; then write, and read back from the disk, until told to stop.
+
+write_name() { mount /dev/xvdb /mnt && yes "$name" | head -n 100000 >/mnt/name && drop_caches; }
+check writes-its-name write_name
+hold named
+drop_caches
+my_name() { [ "$(yes "$name" | head -n 100000 | sha256sum)" = "$(sha256sum </mnt/name)" ]; }
+check reads-its-name my_name
+umount /mnt
+
+# beat N: block N differs from all others; it goes to the raw volume, past any cache, and comes back.
+beat() {
+	marker_lines 1000 | sed "s/$/ $1/" | head -c 65536 >/tmp/block
+	dd if=/tmp/block of=/dev/xvdb bs=65536 seek=$(($1 % 900 + 64)) oflag=direct conv=notrunc status=none &&
+		dd if=/dev/xvdb bs=65536 skip=$(($1 % 900 + 64)) count=1 iflag=direct status=none | cmp - /tmp/block
+}
+n=0
+word=
+say beating
+until [ "$word" = stop ]; do
+	n=$((n + 1))
+	beat "$n" || { fail "beat-$n" "block $n was not served"; break; }
+	say "beat $n"
+	read -r -t 0.05 word || true
+done
+[ "$word" != stop ] || pass served-to-the-end

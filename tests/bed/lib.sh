@@ -1,0 +1,291 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# lib.sh - what cases are written with. Sourced in dom0 by dom0-init and by every case.
+#
+# A case is a shell script in cases/ made of sub-checks. Each ends in exactly one line on the console,
+# "BED: pass CASE/NAME" or "BED: fail CASE/NAME reason", which bed.sh on the host counts. All other
+# output of a case goes to /var/log/bed/CASE.log. "BED: absent NAME SEED" and "BED: present NAME SEED"
+# ask the host to search the disks after power-off for the marker sha256(SEED), a text that itself
+# stands nowhere.
+#
+# Time here is virtual: a nanosecond is an instruction, or a nanosecond of the host's while all is idle.
+# Limits mean much the same on any host. Wait for what you need with wait_for, never by sleeping.
+
+. /bed/run.env
+RESULTS=/run/bed-results
+POOL=/var/lib/blkback-ephem/pool
+CONTROL=/run/blkback-ephem/control.sock
+DAEMON_LOG=/var/log/bed/daemon.log
+CONSOLES=/var/log/xen/console
+GUESTS=/run/bed-guests
+DAEMON=
+mkdir -p "$GUESTS" "$POOL" /var/log/bed
+touch "$RESULTS"
+
+# ---- results ----
+
+say() { echo "BED: $*" >/dev/console; }
+
+pass() {
+	echo "pass $case/$1" | tee -a "$RESULTS"
+	say "pass $case/$1"
+}
+
+fail() {
+	local name=$1
+	shift
+	echo "fail $case/$name $*" | tee -a "$RESULTS"
+	say "fail $case/$name $*"
+	touch /run/bed-failed
+}
+
+# check NAME COMMAND...: one sub-check; what the command says is in the case's log
+check() {
+	local name=$1
+	shift
+	echo "--- $name: $*"
+	if "$@"; then pass "$name"; else fail "$name" "($*)"; fi
+}
+
+# is NAME GOT EXPECTED
+is() {
+	if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got '$2', expected '$3'"; fi
+}
+
+die() {
+	say "fatal $*"
+	save_logs
+	echo o >/proc/sysrq-trigger
+	sleep 60
+}
+
+not() { ! "$@"; }
+
+now() { cut -d. -f1 /proc/uptime; }
+
+# wait_for SECONDS WHAT COMMAND...
+wait_for() {
+	local end=$(($(now) + $1)) what=$2
+	shift 2
+	until "$@" >/dev/null 2>&1; do
+		if [ "$(now)" -ge "$end" ]; then
+			echo "waited in vain for $what"
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+# ---- guests ----
+
+# guest_config NAME MEMORY SCRIPT ARGS DISK...: SCRIPT is guest/SCRIPT.sh, ARGS go to its command line
+guest_config() {
+	local name=$1 memory=$2 script=$3 args=$4 disks='' d
+	shift 4
+	for d in "$@"; do disks="$disks '$d',"; done
+	cat >"$GUESTS/$name.cfg" <<-END
+		name = "$name"
+		type = "pvh"
+		memory = $memory
+		vcpus = 1
+		kernel = "/bed/vmlinuz"
+		ramdisk = "/bed/guest.cpio"
+		cmdline = "console=hvc0 quiet panic=5 mitigations=off bed.name=$name bed.run=$script $args"
+		on_crash = "destroy"
+		on_reboot = "destroy"
+		disk = [ $disks ]
+	END
+}
+
+# ephemeral VDEV TARGET: a disk line for the product
+ephemeral() { echo "backendtype=tap,format=raw,vdev=$1,access=rw,script=block-ephem,target=$2"; }
+
+guest_log() { echo "$CONSOLES/guest-$1.log"; }
+# kernel_block VDEV FILE: a disk line for the kernel's blkback on a loop device, the control group
+kernel_block() {
+	cp -n /bed/bed-block /etc/xen/scripts/bed-block
+	echo "format=raw,backendtype=phy,vdev=$1,access=rw,script=bed-block,target=$2"
+}
+
+guest_domid() { cat "$GUESTS/$1.domid"; }
+guest_said() { tr -d '\r' <"$(guest_log "$1")" | grep -q "^GUEST: $2"; }
+guest_start() {
+	: >"$(guest_log "$1")"
+	rm -f "$GUESTS/$1.domid"
+	xl create -q "$GUESTS/$1.cfg" && xl domid "$1" >"$GUESTS/$1.domid"
+}
+
+# guest_gone asks xenstore, much cheaper here than xl; guest_absent asks Xen, also for one that never started
+guest_gone() { ! { [ -e "$GUESTS/$1.domid" ] && xenstore-exists "/local/domain/$(guest_domid "$1")"; }; }
+guest_absent() { ! xl domid "$1"; }
+
+# guest_wait NAME SECONDS WORDS: until the guest has said so on its console, or has gone without
+guest_wait() {
+	local limit=$2 name=$1 words=$3
+	wait_for "$limit" "$name to say '$words'" guest_said_or_gone "$name" "$words"
+	guest_said "$name" "$words"
+}
+
+guest_said_or_gone() { guest_said "$1" "$2" || guest_gone "$1"; }
+guest_wait_exit() { wait_for "$2" "$1 to power off" guest_gone "$1"; }
+
+# guest_tell NAME WORD: one line on the guest's console; its script waits for it in hold() or beats()
+guest_tell() { echo "$2" >"$(xenstore-read "/local/domain/$(guest_domid "$1")/console/tty")"; }
+
+# guest_results NAME: the guest's own sub-checks become ours
+guest_results() {
+	local verdict name text
+	while read -r _ verdict name text; do
+		case $verdict in
+		pass) pass "$1-$name" ;;
+		fail) fail "$1-$name" "$text" ;;
+		esac
+	done < <(tr -d '\r' <"$(guest_log "$1")" | grep '^GUEST: \(pass\|fail\) ')
+}
+
+# guest_beats NAME: the guest's endless writer makes progress (it verifies what it reads back)
+guest_last_beat() { tr -d '\r' <"$(guest_log "$1")" | sed -n 's/^GUEST: beat \([0-9]*\)$/\1/p' | tail -n 1; }
+guest_beats_beyond() { [ "$(guest_last_beat "$1")" -ge "$2" ]; }
+guest_beats() {
+	local name=$1 first
+	first=$(guest_last_beat "$name")
+	wait_for 60 "$name to be served" guest_beats_beyond "$name" $((${first:-0} + 3)) && ! guest_said "$name" fail
+}
+
+# ---- the product ----
+
+workers() { pgrep -x blkback-ephem | sort -n; }
+
+# new_workers OLD: the processes that OLD, an earlier list of workers, did not have
+new_workers() { comm -13 <(sort <<<"$1") <(workers | sort) | sort -n | xargs; }
+
+# main_worker PIDS: the one of a guest's processes that is no child of another
+main_worker() {
+	local pid parent
+	for pid in $1; do
+		parent=$(awk '$1 == "PPid:" { print $2 }' "/proc/$pid/status")
+		[[ " $1 " = *" $parent "* ]] || echo "$pid"
+	done
+}
+
+# Does any of the processes still exist?
+alive() {
+	local pid
+	for pid in "$@"; do [ ! -e "/proc/$pid" ] || return 0; done
+	return 1
+}
+no_workers() { [ -z "$(workers)" ]; }
+
+daemon_up() { [ -S "$CONTROL" ] && ephemctl list; }
+daemon_start() {
+	[ -x /usr/sbin/blkback-ephemd ] || { echo "no blkback-ephemd in this image"; return 1; }
+	/usr/sbin/blkback-ephemd --pool "dir:$POOL" --worker /usr/libexec/blkback-ephem/blkback-ephem "$@" \
+		</dev/null >>"$DAEMON_LOG" 2>&1 &
+	DAEMON=$!
+	wait_for 20 "the daemon" daemon_up
+}
+
+daemon_stop() { # [SIGNAL]
+	[ -n "$DAEMON" ] || return 0
+	kill "-${1:-TERM}" "$DAEMON"
+	wait_for 30 "the daemon to end" not kill -0 "$DAEMON"
+	wait "$DAEMON" 2>/dev/null
+	DAEMON=
+}
+
+# ---- what may not be left over ----
+
+# Every process that has PATH or something below it open, also if it is unlinked
+openers() {
+	find /proc/[0-9]*/fd -lname "$1*" 2>/dev/null | cut -d/ -f3 | sort -un
+}
+closed() { [ -z "$(openers "$1")" ]; }
+fds() { find "/proc/$1/fd" -mindepth 1 2>/dev/null | wc -l; }
+
+# Domains that are dying but cannot go because somebody still maps their pages
+zombies() { xl list | awk 'NR > 1 && ($1 == "(null)" || $5 ~ /d/)'; }
+no_zombies() { [ -z "$(zombies)" ]; }
+
+event_channels() { lsevtchn 0 | wc -l; }
+aio_contexts() { cat /proc/sys/fs/aio-nr; }
+
+# Grants of domain $1 that are in use, by Xen's own table; 0 when the domain has gone
+grants() {
+	xl dmesg -c >>/var/log/bed/xen.log
+	xl debug-keys g
+	xl dmesg -c | tee -a /var/log/bed/xen.log |
+		awk -v remote="d$1" '/grant-table for remote/ { ours = $5 == remote } ours && /\[0x/ { n++ } END { print n + 0 }'
+}
+
+backends_gone() { [ -z "$(xenstore-list "/local/domain/0/backend/vbd3/$1" 2>/dev/null)" ]; }
+
+# New lines in dom0's kernel log that tell of trouble
+kernel_log_clean() {
+	dmesg -x -c >>/var/log/bed/kernel.log
+	tail -n "+$((${kernel_mark:-0} + 1))" /var/log/bed/kernel.log >/run/kernel.new
+	! grep -E '^[a-z0-9]+ *:(emerg|alert|crit|err) |BUG|WARNING|Oops|Call Trace|hung task|I/O error' /run/kernel.new
+}
+kernel_log_mark() {
+	dmesg -x -c >>/var/log/bed/kernel.log
+	kernel_mark=$(wc -l </var/log/bed/kernel.log)
+}
+
+# marker_hits SEED FILE...: how often the marker of SEED stands in the files (holes are skipped)
+marker_hits() {
+	local seed=$1
+	shift
+	printf %s "$seed" | sha256sum | perl /bed/search.pl "$@"
+}
+
+# ---- running cases ----
+
+save_logs() {
+	{ xl dmesg -c >>/var/log/bed/xen.log; dmesg -x -c >>/var/log/bed/kernel.log; cp "$RESULTS" /var/log/bed/results; } 2>/dev/null
+	tar -C /var/log -cf "$BED_LOGS" bed xen 2>/dev/null
+	sync
+}
+
+tail_of() {
+	[ -s "$1" ] || return 0
+	echo "BED| ---- ${1##*/} ----"
+	tail -n "$2" "$1" | tr -d '\r' | sed 's/^/BED| /'
+}
+
+show_failure() {
+	local f
+	save_logs
+	tail_of "/var/log/bed/$1.log" 30
+	tail_of "$DAEMON_LOG" 20
+	tail_of /var/log/bed/kernel.log 10
+	tail_of /var/log/bed/xen.log 10
+	while read -r f; do tail_of "$f" 12; done < <(find /var/log/xen -name '*.log' -newer /run/bed-case)
+	xl list | sed 's/^/BED| /'
+}
+
+clean_up() {
+	local d pid
+	for d in $(xl list | awk 'NR > 2 { print $2 }'); do xl destroy "$d"; done
+	for pid in $(pgrep -x blkback-ephemd) $(workers); do kill -9 "$pid"; done
+	rm -f "$CONTROL"
+}
+
+# Ends by its own fault or by the limit: then the case fails, and the next starts on clean ground.
+run_case() {
+	local case=$1 start
+	start=$(now)
+	say "case $case"
+	rm -f /run/bed-failed
+	touch /run/bed-case
+	if [ -e "/bed/cases/$case.sh" ]; then
+		timeout -k 10 "$CASE_LIMIT" bash -eu -c ". /bed/lib.sh; case=$case; . /bed/cases/$case.sh" \
+			</dev/null >"/var/log/bed/$case.log" 2>&1 ||
+			fail ended "status $? (124: limit of $CASE_LIMIT virtual s)" >/dev/null
+	else
+		fail ended "there is no such case" >/dev/null
+	fi
+	[ ! -e /run/bed-failed ] || show_failure "$case"
+	clean_up >>"/var/log/bed/$case.log" 2>&1
+	save_logs
+	say "done $case $(($(now) - start)) virtual s"
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fxfront: a block frontend as an ordinary program, on the public APIs of libxengnttab (granting
+ * side), libxenevtchn and libxenstore. Read main.c for what it is used for, then handshake.c
+ * (xenstore), ring.c (shared ring and requests), command.c and verify.c (what is done with them).
+ */
+#ifndef SIM_FRONT_H
+#define SIM_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <xenevtchn.h>
+#include <xengnttab.h>
+#include <xenstore.h>
+
+#define PAGE                   4096u
+#define SECTOR                 512u
+#define PAGE_SECTORS           (PAGE / SECTOR)
+#define MAX_QUEUES             16u
+#define MAX_ORDER              4u
+#define MAX_SEGS               1024u
+#define DIRECT_SEGS            11u
+#define SEGS_PER_INDIRECT_PAGE 512u
+#define MAX_INDIRECT_PAGES     (MAX_SEGS / SEGS_PER_INDIRECT_PAGE)
+#define STALL_MS               60000
+
+/* Offsets of the protocol's fields, for the two x86 layouts. */
+struct abi {
+    const char *name;
+    unsigned slot;   /* size of a request */
+    unsigned answer; /* size of a response */
+    unsigned id, sector, segs;
+    unsigned discard_count;
+    unsigned indirect_refs;
+};
+
+struct segment {
+    uint8_t first, last;
+};
+
+/* A request with its own granted pages. */
+struct io {
+    struct queue *queue;
+    unsigned index;
+    bool busy;
+    uint8_t op; /* BLKIF_OP_*, never the indirect wrapper */
+    int16_t status;
+    uint64_t sector, sectors;
+    unsigned nsegs;
+    struct segment seg[MAX_SEGS];
+    char *pages;
+    const uint32_t *refs;
+    char *indirect;
+    const uint32_t *indirect_refs;
+    uint64_t tag; /* the submitter's */
+};
+
+struct queue {
+    struct front *front;
+    unsigned index;
+    xenevtchn_handle *xce;
+    xengntshr_handle *xgs;
+    int port;
+    char *ring;
+    uint32_t ring_refs[1u << MAX_ORDER];
+    uint32_t slots, produced, consumed;
+    char *pool;
+    uint32_t *pool_refs;
+    unsigned pool_pages, depth;
+    struct io *ios;
+};
+
+struct setting {
+    const char *key, *value; /* value null: leave the key out */
+};
+
+struct front {
+    /* wishes, from the command line */
+    unsigned devid, queues, order, segs, depth;
+    const struct abi *abi;
+    const char *protocol;
+    struct setting setting[32];
+    unsigned settings;
+    bool no_clamp; /* take the wishes even if the backend offers less */
+    uint64_t span, seed;
+    /* what the backend says */
+    struct xs_handle *xsh;
+    char dir[64], backend[256];
+    uint32_t backend_id;
+    uint64_t sectors;
+    unsigned info, sector_size, physical;
+    bool has_flush, has_discard, has_barrier;
+    uint64_t granularity;
+    /* the connection */
+    bool connected;
+    struct queue queue[MAX_QUEUES];
+};
+
+/* handshake.c; states are bits 1 << XenbusState, 1 << 0 stands for a missing node */
+int front_find(struct front *front);
+unsigned backend_wait(struct front *front, unsigned states, int timeout_ms);
+unsigned front_connect(struct front *front);
+int front_close(struct front *front);
+int front_write_key(struct front *front, const char *key, const char *value);
+
+/* ring.c; a queue belongs to one thread at a time */
+const struct abi *abi_find(const char *name);
+int queue_open(struct front *front, unsigned index);
+void queue_close(struct queue *queue);
+struct io *queue_get(struct queue *queue);
+void io_layout(struct io *io, uint64_t sectors, uint64_t random);
+unsigned io_capacity(const struct front *front);
+void io_copy(struct io *io, char *buf, bool into_pages);
+void queue_submit(struct queue *queue, struct io *io);
+struct io *queue_wait(struct queue *queue, int timeout_ms);
+
+/* data.c */
+uint64_t random_next(uint64_t *state);
+void pattern_fill(char *buf, uint64_t sector, uint64_t sectors, uint64_t seed);
+uint64_t sector_hash(const char *sector);
+
+/* command.c: runs the words from *word on, as one command; 0 or -1 */
+int command_run(struct front *front, char ***word);
+
+/* verify.c: for `seconds`, or `count` requests if that is not 0 */
+int verify_run(struct front *front, unsigned seconds, uint64_t count);
+void verify_forget(uint64_t sector, uint64_t sectors);
+
+#endif

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * attach: everything before Connected.  libxl waits for exactly InitWait, so publishing is quick
+ * and never fails for the base's sake; what is wrong with the base is told through the hotplug
+ * script, which libxl runs next.  Until volume and script are both ready the state stays InitWait:
+ * a guest that is fast must not carry us past what libxl waits for.
+ */
+#include "attach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "keys.h"
+#include "store.h"
+
+#define ATTACH_PATIENCE 20000 /* ms, for a worker to take a volume or a ring */
+
+static int attach_put(struct xenstore *xs, const struct vbd *vbd, const char *node, uint64_t value)
+{
+    char path[PATH_ROOM];
+
+    path_backend(path, &vbd->id, node);
+    return xenstore_write_u64(xs, path, value);
+}
+
+static int attach_get(struct xenstore *xs, const struct vbd *vbd, const char *node, char *out,
+                      size_t size)
+{
+    char path[PATH_ROOM];
+
+    path_backend(path, &vbd->id, node);
+    return xenstore_read(xs, path, out, size);
+}
+
+static int attach_state(struct xenstore *xs, const struct vbd *vbd, bool frontend, uint64_t *state)
+{
+    char path[PATH_ROOM];
+
+    if (frontend)
+        path_frontend(path, &vbd->id, "state");
+    else
+        path_backend(path, &vbd->id, "state");
+    return xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, state);
+}
+
+/* Numbers into our directory, in order; stops at the first that fails. */
+struct attach_pair {
+    const char *node;
+    uint64_t value;
+};
+
+static int attach_put_all(struct xenstore *xs, const struct vbd *vbd,
+                          const struct attach_pair *pairs, size_t count)
+{
+    int err = 0;
+
+    for (size_t i = 0; i < count && !err; i++)
+        err = attach_put(xs, vbd, pairs[i].node, pairs[i].value);
+    return err;
+}
+
+static bool attach_discard(struct xenstore *xs, const struct vbd *vbd)
+{
+    char value[16];
+
+    if (vbd->readonly)
+        return false;
+    return attach_get(xs, vbd, "discard-enable", value, sizeof(value)) || strcmp(value, "0");
+}
+
+static int attach_publish_body(struct xenstore *xs, void *arg)
+{
+    struct vbd *vbd = arg;
+    const struct attach_pair transport[] = {
+        {"max-ring-page-order", KEYS_MAX_ORDER},
+        {"max-ring-pages", 1u << KEYS_MAX_ORDER},
+        {"multi-queue-max-queues", vbd->glue->policy->queues},
+        {"feature-max-indirect-segments", 256},
+        {"feature-flush-cache", 1},
+    };
+    static const struct attach_pair discard[] = {
+        {"feature-discard", 1}, {"discard-granularity", BLOCK_SIZE}, {"discard-alignment", 0}};
+    char mode[8];
+    uint64_t state;
+
+    int err = attach_state(xs, vbd, false, &state);
+    if (err)
+        return err;
+    vbd->readonly = attach_get(xs, vbd, "mode", mode, sizeof(mode)) || strcmp(mode, "w");
+    err = attach_put_all(xs, vbd, transport, ARRAY_SIZE(transport));
+    if (!err && attach_discard(xs, vbd))
+        err = attach_put_all(xs, vbd, discard, ARRAY_SIZE(discard));
+    return err ? err : attach_put(xs, vbd, "state", XENBUS_INIT_WAIT);
+}
+
+void attach_publish(struct vbd *vbd)
+{
+    int err = xenstore_transact(vbd->glue->xs, attach_publish_body, vbd);
+
+    if (err && err != -ENOENT)
+        log_error("vbd %u/%u: cannot be published: %s", vbd->id.domid, vbd->id.devid,
+                  strerror(-err));
+    vbd->broken = false;
+}
+
+struct attach_words {
+    struct vbd *vbd;
+    const char *text;
+};
+
+static int attach_fail_body(struct xenstore *xs, void *arg)
+{
+    const struct attach_words *words = arg;
+    char path[PATH_ROOM];
+    uint64_t state;
+
+    int err = attach_state(xs, words->vbd, false, &state);
+    if (err)
+        return err;
+    path_backend(path, &words->vbd->id, "hotplug-error");
+    err = xenstore_write(xs, path, words->text);
+    path_backend(path, &words->vbd->id, "hotplug-status");
+    return err ? err : xenstore_write(xs, path, "error");
+}
+
+void attach_fail(struct vbd *vbd, const char *text)
+{
+    struct attach_words words = {.vbd = vbd, .text = vbd->failure};
+
+    snprintf(vbd->failure, sizeof(vbd->failure), "%s", text[0] ? text : "no volume");
+    log_error("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, vbd->failure);
+    if (vbd->glue->xs)
+        xenstore_transact(vbd->glue->xs, attach_fail_body, &words);
+    glue_changed(vbd->glue);
+}
+
+void attach_refuse(struct vbd *vbd, const char *text)
+{
+    char path[PATH_ROOM];
+
+    vbd->broken = true;
+    if (log_allowed(&vbd->limit))
+        log_error("vbd %u/%u: closing it: %s", vbd->id.domid, vbd->id.devid, text);
+    path_error(path, &vbd->id, "error");
+    if (vbd->glue->xs)
+        xenstore_write(vbd->glue->xs, path, text);
+    glue_changed(vbd->glue);
+}
+
+void attach_note(const struct vbd *vbd, char note[WIRE_NOTE])
+{
+    snprintf(note, WIRE_NOTE, "domid=%u devid=%u mode=%c params=%s", vbd->id.domid, vbd->id.devid,
+             vbd->readonly ? 'r' : 'w', vbd->params);
+}
+
+int attach_parse_note(const char *note, struct path_vbd *id, bool *readonly,
+                      char params[VBD_PARAMS])
+{
+    char mode;
+    int at = 0;
+
+    if (sscanf(note, "domid=%u devid=%u mode=%c params=%n", &id->domid, &id->devid, &mode, &at) !=
+            3 ||
+        !at || id->domid >= PATH_DOMIDS)
+        return -EINVAL;
+    *readonly = mode != 'w';
+    return copy_string(params, VBD_PARAMS, note + at) ? -EINVAL : 0;
+}
+
+static void attach_added(void *arg, int error, const char *text)
+{
+    struct vbd *vbd = arg;
+
+    if (!error && !vbd->life->error[0]) {
+        vbd->volume = VBD_READY;
+        log_info("vbd %u/%u: volume %d ready: %s%s", vbd->id.domid, vbd->id.devid, vbd->volume_id,
+                 vbd->params, vbd->readonly ? ", read-only" : "");
+        glue_changed(vbd->glue);
+        return;
+    }
+    life_give_volume(vbd->life, vbd->volume_id);
+    vbd->volume = VBD_NO_VOLUME;
+    vbd->volume_id = -1;
+    if (text[0])
+        attach_fail(vbd, text);
+    else if (vbd->life->error[0])
+        attach_fail(vbd, vbd->life->error);
+    else
+        attach_fail(vbd, "the worker ended before it took the volume; the log says why");
+}
+
+/* The volume to the worker; takes base->fd. */
+static int attach_add(struct vbd *vbd, const struct store_base *base)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_VOLUME_ADD, 0);
+    vbd->volume_id = life_take_volume(vbd->life);
+    if (vbd->volume_id < 0) {
+        if (base->fd >= 0)
+            close(base->fd);
+        return -ENOSPC;
+    }
+    vbd->bytes = base->bytes;
+    msg.u.volume.id = (uint32_t)vbd->volume_id;
+    msg.u.volume.bytes = base->bytes;
+    msg.u.volume.base_bytes = base->base_bytes;
+    if (vbd->readonly)
+        msg.u.volume.flags |= WIRE_VOLUME_READONLY;
+    if (attach_discard(vbd->glue->xs, vbd))
+        msg.u.volume.flags |= WIRE_VOLUME_DISCARD;
+    path_device_name(msg.u.volume.name, vbd->id.devid);
+    attach_note(vbd, msg.u.volume.note);
+    int err = life_call(vbd->life, &msg, &base->fd, base->fd >= 0 ? 1 : 0, ATTACH_PATIENCE,
+                        attach_added, vbd);
+    if (!err)
+        vbd->volume = VBD_ADDING;
+    else
+        life_give_volume(vbd->life, vbd->volume_id);
+    return err;
+}
+
+/* What libxl wrote: "aio:" and the operator's target. */
+static int attach_params(struct vbd *vbd, struct store_spec *spec, char text[STORE_TEXT])
+{
+    int err = attach_get(vbd->glue->xs, vbd, "params", vbd->params, sizeof(vbd->params));
+
+    if (err) {
+        snprintf(text, STORE_TEXT, "params of the backend: %s",
+                 err == -E2BIG ? "too long: use a shorter path" : strerror(-err));
+        return err;
+    }
+    const char *target = vbd->params;
+    if (!strncmp(target, "aio:", 4))
+        target += 4;
+    return store_parse_volume(target, spec, text);
+}
+
+void attach_open(struct vbd *vbd)
+{
+    struct glue *glue = vbd->glue;
+    struct store_base base = {.fd = -1};
+    struct store_spec spec;
+    struct life *life;
+    char uuid[LIFE_UUID];
+    char text[STORE_TEXT > WIRE_TEXT ? STORE_TEXT : WIRE_TEXT] = "";
+    uint32_t guest = life_guest_of(glue, vbd->id.domid);
+
+    int err = life_identify(glue, guest, uuid);
+    if (err || xenstore_lost(glue->xs)) {
+        if (!xenstore_lost(glue->xs))
+            attach_fail(vbd, "the domain's vm node names no UUID; start the guest again");
+        return;
+    }
+    err = attach_params(vbd, &spec, text);
+    if (!err)
+        err = store_open_base(&spec, &base, text);
+    if (!err) {
+        err = life_begin(glue, guest, uuid, &life, text);
+        if (err && base.fd >= 0)
+            close(base.fd);
+    }
+    if (err == -EAGAIN && !text[0])
+        return; /* the guest's earlier life is about to end; the scan comes back */
+    if (!err) {
+        vbd->life = life;
+        life_join(life);
+        err = attach_add(vbd, &base);
+        if (err == -ENOSPC)
+            snprintf(text, sizeof(text), "a guest has at most %d volumes", WIRE_VOLUMES);
+    }
+    if (err)
+        attach_fail(vbd, text[0] ? text : strerror(-err));
+}
+
+struct attach_ring {
+    struct vbd *vbd;
+    struct wire_door *door;
+    char text[WIRE_TEXT];
+    int verdict;
+};
+
+static int attach_read_key(void *from, const char *node, char *out, size_t size)
+{
+    struct vbd *vbd = from;
+    char path[PATH_ROOM];
+
+    path_frontend(path, &vbd->id, node);
+    return xenstore_read(vbd->glue->xs, path, out, size);
+}
+
+static int attach_ring_body(struct xenstore *xs, void *arg)
+{
+    struct attach_ring *ring = arg;
+    uint64_t state;
+
+    ring->verdict = -ECANCELED;
+    if (attach_state(xs, ring->vbd, true, &state) ||
+        (state != XENBUS_INITIALISED && state != XENBUS_CONNECTED))
+        return -ECANCELED;
+    ring->verdict = keys_read(attach_read_key, ring->vbd, ring->vbd->glue->policy->queues,
+                              ring->door, ring->text);
+    return 0;
+}
+
+static void attach_connected(void *arg, int error, const char *text)
+{
+    struct vbd *vbd = arg;
+    char words[WIRE_TEXT];
+
+    if (!error) {
+        vbd->door = VBD_SERVED;
+        glue_changed(vbd->glue);
+        return;
+    }
+    life_give_door(vbd->life, vbd->door_id);
+    vbd->door_id = -1;
+    vbd->door = VBD_NO_DOOR;
+    if (error == -EPIPE)
+        return;
+    if (!text[0])
+        snprintf(words, sizeof(words), "its ring cannot be served: %s", strerror(-error));
+    attach_refuse(vbd, text[0] ? text : words);
+}
+
+void attach_connect(struct vbd *vbd)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_CONNECT, 0);
+    struct attach_ring ring = {.vbd = vbd, .door = &msg.u.door};
+    int err = xenstore_transact(vbd->glue->xs, attach_ring_body, &ring);
+    if (err == -ECANCELED || xenstore_lost(vbd->glue->xs))
+        return;
+    if (err == -EAGAIN) {
+        attach_refuse(vbd, "the frontend never stops writing its ring keys");
+        return;
+    }
+    if (err || ring.verdict) {
+        attach_refuse(vbd, ring.text[0] ? ring.text : "the ring keys cannot be read");
+        return;
+    }
+    err = life_channels(vbd->life, vbd->id.domid);
+    vbd->door_id = err ? -1 : life_take_door(vbd->life);
+    if (vbd->door_id < 0) {
+        attach_refuse(vbd, err ? "no event channel handle for the worker: is xen-evtchn loaded?"
+                               : "the guest has too many connections");
+        return;
+    }
+    msg.u.door.id = (uint32_t)vbd->door_id;
+    msg.u.door.volume = (uint32_t)vbd->volume_id;
+    msg.u.door.domid = vbd->id.domid;
+    msg.u.door.devid = vbd->id.devid;
+    log_debug("vbd %u/%u: connecting %u queues of %u pages", vbd->id.domid, vbd->id.devid,
+              msg.u.door.queues, 1u << msg.u.door.order);
+    if (!life_call(vbd->life, &msg, NULL, 0, ATTACH_PATIENCE, attach_connected, vbd)) {
+        vbd->door = VBD_CONNECTING;
+    } else {
+        life_give_door(vbd->life, vbd->door_id);
+        vbd->door_id = -1;
+    }
+}
+
+static int attach_announce_body(struct xenstore *xs, void *arg)
+{
+    struct vbd *vbd = arg;
+    const struct attach_pair nodes[] = {
+        {"sectors", vbd->bytes / SECTOR_SIZE},
+        {"info", vbd->readonly ? 4 : 0},
+        {"sector-size", SECTOR_SIZE},
+        {"physical-sector-size", vbd->bytes % BLOCK_SIZE ? SECTOR_SIZE : BLOCK_SIZE},
+        {"state", XENBUS_CONNECTED},
+    };
+    uint64_t state;
+
+    if (attach_state(xs, vbd, false, &state) ||
+        (state != XENBUS_INIT_WAIT && state != XENBUS_INITIALISED))
+        return -ECANCELED;
+    return attach_put_all(xs, vbd, nodes, ARRAY_SIZE(nodes));
+}
+
+void attach_announce(struct vbd *vbd)
+{
+    char path[PATH_ROOM];
+    int err = xenstore_transact(vbd->glue->xs, attach_announce_body, vbd);
+
+    if (!err) {
+        if (log_allowed(&vbd->chatter))
+            log_info("vbd %u/%u: connected", vbd->id.domid, vbd->id.devid);
+        path_error(path, &vbd->id, NULL);
+        xenstore_remove(vbd->glue->xs, path);
+    } else if (err != -ECANCELED) {
+        log_error("vbd %u/%u: cannot be announced: %s", vbd->id.domid, vbd->id.devid,
+                  strerror(-err));
+    }
+    glue_changed(vbd->glue);
+}

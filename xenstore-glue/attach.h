@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * attach: a vbd's way up: publish, open, connect, announce.  Each runs when xenbus' table says so,
+ * takes one step and calls glue_changed() when something came of it.
+ */
+#ifndef EPHEM_ATTACH_H
+#define EPHEM_ATTACH_H
+
+#include "vbd.h"
+
+/* The transport keys, then InitWait, in one transaction. */
+void attach_publish(struct vbd *vbd);
+
+/* Base opened, life begun, VOLUME_ADD under way; or attach_fail(). */
+void attach_open(struct vbd *vbd);
+
+/* Ring keys read together with the frontend's state, CONNECT under way; or attach_refuse(). */
+void attach_connect(struct vbd *vbd);
+
+/* The disk's size, then Connected, in one transaction. */
+void attach_announce(struct vbd *vbd);
+
+/* No volume, ever: hotplug-error and hotplug-status say so, the state stays InitWait. */
+void attach_fail(struct vbd *vbd, const char *text);
+
+/* This connection is over: one log line, an error node, Closing and Closed follow. */
+void attach_refuse(struct vbd *vbd, const char *text);
+
+/* What a worker is told to remember of a volume, and back.  parse: 0 or -EINVAL. */
+void attach_note(const struct vbd *vbd, char note[WIRE_NOTE]);
+int attach_parse_note(const char *note, struct path_vbd *id, bool *readonly,
+                      char params[VBD_PARAMS]);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * glue: what the daemon's parts share.  Owned by main; one thread, no locking.  Nobody reacts to
+ * anything directly: whoever learns something says glue_changed(), and the scan that follows looks
+ * at everything afresh.
+ */
+#ifndef EPHEM_GLUE_H
+#define EPHEM_GLUE_H
+
+#include "loop.h"
+#include "policy.h"
+#include "util.h"
+#include "xs.h"
+
+struct scan;
+struct control;
+
+struct glue {
+    struct loop *loop;
+    const struct policy *policy;
+    struct xenstore *xs; /* NULL while xenstored cannot be reached */
+    struct scan *scan;
+    struct control *control;
+    struct list lives; /* struct life */
+    struct list vbds;  /* struct vbd */
+};
+
+/* Something may have to be done: scan soon.  Any number of calls make one scan.  (scan.c) */
+void glue_changed(struct glue *glue);
+
+#endif

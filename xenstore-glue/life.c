@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * life: who a guest is, who uses its worker, and how that ends (QUIT, wait, remove).  How it starts
+ * is in life_start.c.
+ */
+#include "life.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "evtchn.h"
+#include "log.h"
+#include "paths.h"
+#include "takeover.h"
+#include "vbd.h"
+
+#define LIFE_PATIENCE 20000 /* ms, to take a handle */
+#define LIFE_QUITTING 6000  /* ms, to end */
+
+uint32_t life_guest_of(struct glue *glue, uint32_t domid)
+{
+    (void)glue;
+    return domid;
+}
+
+int life_identify(struct glue *glue, uint32_t domid, char uuid[LIFE_UUID])
+{
+    char path[PATH_ROOM], vm[64];
+
+    path_domain(path, domid, "vm");
+    int err = xenstore_read(glue->xs, path, vm, sizeof(vm));
+    snprintf(uuid, LIFE_UUID, "none");
+    if (err)
+        return err == -ENOENT || err == -EACCES ? 0 : err;
+    if (strncmp(vm, "/vm/", 4) || strlen(vm + 4) >= LIFE_UUID || !vm[4] ||
+        vm[4 + strspn(vm + 4, "0123456789abcdefABCDEF-")])
+        return -EINVAL;
+    snprintf(uuid, LIFE_UUID, "%.39s", vm + 4);
+    return 0;
+}
+
+struct life *life_find(struct glue *glue, uint32_t domid)
+{
+    list_for_each(it, &glue->lives)
+    {
+        struct life *life = container_of(it, struct life, link);
+
+        if (life->domid == domid)
+            return life;
+    }
+    return NULL;
+}
+
+struct life *life_new(struct glue *glue, uint32_t domid, uint64_t number)
+{
+    struct life *life = calloc(1, sizeof(*life));
+
+    if (!life)
+        return NULL;
+    life->glue = glue;
+    life->domid = domid;
+    life->number = number;
+    life->threads = glue->policy->threads;
+    list_append(&glue->lives, &life->link);
+    return life;
+}
+
+void life_free(struct life *life)
+{
+    if (!life)
+        return;
+    loop_timer_stop(&life->timer);
+    worker_close(life->worker);
+    list_remove(&life->link);
+    free(life);
+}
+
+void life_leave_all(struct glue *glue)
+{
+    list_for_each_safe(it, tmp, &glue->lives) life_free(container_of(it, struct life, link));
+}
+
+static void life_over(struct life *life)
+{
+    struct glue *glue = life->glue;
+
+    life_remove_files(life);
+    vbd_life_ended(glue, life);
+    life_free(life);
+    glue_changed(glue);
+}
+
+static void life_exited(void *owner, const char *how)
+{
+    struct life *life = owner;
+    int pid = (int)worker_pid(life->worker);
+
+    worker_close(life->worker);
+    life->worker = NULL;
+    if (life->phase == LIFE_ENDING) {
+        log_info("guest %u: worker %d %s, its key is gone", life->domid, pid, how);
+    } else {
+        if (!life->error[0])
+            snprintf(life->error, sizeof(life->error),
+                     "the guest's worker %s; shut the guest down and start it again", how);
+        if (!life->hushed)
+            log_error("guest %u: worker %d %s", life->domid, pid, how);
+    }
+    if (life->phase == LIFE_ENDING || !life->users) {
+        life_over(life);
+        return;
+    }
+    life->phase = LIFE_DEAD;
+    life_remove_files(life);
+    vbd_life_died(life->glue, life);
+    glue_changed(life->glue);
+}
+
+static void life_message(void *owner, const struct wire_msg *msg)
+{
+    struct life *life = owner;
+
+    if (life->phase == LIFE_RESUMING)
+        takeover_message(life, msg);
+    else if (msg->type == WIRE_DEAD)
+        vbd_door_died(life->glue, life, msg->u.dead.id, msg->u.dead.text);
+    else if (msg->type == WIRE_STATS_GUEST)
+        life->stats = msg->u.stats_guest;
+    else if (msg->type == WIRE_STATS_VOLUME && msg->u.stats_volume.id < WIRE_VOLUMES)
+        life->volume_stats[msg->u.stats_volume.id] = msg->u.stats_volume;
+}
+
+const struct worker_ops life_ops = {.message = life_message, .exited = life_exited};
+
+int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life **out,
+               char text[WIRE_TEXT])
+{
+    struct life *life = life_find(glue, domid);
+
+    text[0] = '\0';
+    if (life) {
+        if (strcmp(life->uuid, uuid) || life->phase == LIFE_ENDING || life->phase == LIFE_RESUMING)
+            return -EAGAIN;
+        if (life->phase == LIFE_DEAD) {
+            snprintf(text, WIRE_TEXT, "%s", life->error);
+            return -EPIPE;
+        }
+        *out = life;
+        return 0;
+    }
+    life = life_new(glue, domid, life_number());
+    if (!life)
+        return -ENOMEM;
+    life->phase = LIFE_SERVING;
+    snprintf(life->uuid, sizeof(life->uuid), "%s", uuid);
+    int err = life_start(life, text);
+    if (err && !life->worker) {
+        life_remove_files(life);
+        life_free(life);
+        return err;
+    }
+    log_info("guest %u: life %" PRIu64 " begins, worker %d", domid, life->number,
+             (int)worker_pid(life->worker));
+    *out = life;
+    return 0;
+}
+
+void life_join(struct life *life)
+{
+    life->users++;
+}
+
+static void life_quit_done(void *arg, int error, const char *text)
+{
+    const struct life *life = arg;
+
+    if (error && error != -EPIPE)
+        log_error("guest %u: its worker would not quit: %s", life->domid,
+                  text[0] ? text : strerror(-error));
+}
+
+static void life_linger(struct loop_timer *timer)
+{
+    struct life *life = container_of(timer, struct life, timer);
+
+    log_error("guest %u: worker %d does not end: killing it", life->domid,
+              (int)worker_pid(life->worker));
+    worker_kill(life->worker);
+}
+
+bool life_leave(struct life *life)
+{
+    struct wire_msg msg;
+
+    if (--life->users)
+        return false;
+    if (!life->worker) {
+        life_over(life);
+        return true;
+    }
+    life->phase = LIFE_ENDING;
+    life->timer.fire = life_linger;
+    loop_timer_set(life->glue->loop, &life->timer, LIFE_QUITTING);
+    wire_start(&msg, WIRE_QUIT, 0);
+    if (worker_call(life->worker, &msg, NULL, 0, LIFE_QUITTING, life_quit_done, life))
+        worker_kill(life->worker);
+    return true;
+}
+
+int life_take_volume(struct life *life)
+{
+    for (int id = 0; id < WIRE_VOLUMES; id++)
+        if (!(life->volumes & 1u << id)) {
+            life->volumes |= 1u << id;
+            return id;
+        }
+    return -1;
+}
+
+int life_take_door(struct life *life)
+{
+    for (int id = 0; id < WIRE_DOORS; id++)
+        if (!(life->doors & (uint64_t)1 << id)) {
+            life->doors |= (uint64_t)1 << id;
+            return id;
+        }
+    return -1;
+}
+
+void life_give_volume(struct life *life, int id)
+{
+    if (id >= 0)
+        life->volumes &= ~(1u << id);
+}
+
+void life_give_door(struct life *life, int id)
+{
+    if (id >= 0)
+        life->doors &= ~((uint64_t)1 << id);
+}
+
+static void life_channel_done(void *arg, int error, const char *text)
+{
+    const struct life *life = arg;
+
+    if (error && error != -EPIPE)
+        log_error("guest %u: its worker refused an event channel handle: %s", life->domid,
+                  text[0] ? text : strerror(-error));
+}
+
+int life_channels(struct life *life, uint32_t domid)
+{
+    struct life_channel *channel = NULL;
+    int err = 0;
+
+    for (unsigned int i = 0; i < LIFE_CHANNELS && !channel; i++)
+        if (life->channels[i].domid == domid || !life->channels[i].threads)
+            channel = &life->channels[i];
+    if (!channel)
+        return -ENOSPC;
+    channel->domid = domid;
+    for (uint32_t thread = 0; thread < life->threads && !err; thread++) {
+        struct wire_msg msg;
+
+        if (channel->threads & 1u << thread)
+            continue;
+        int fd = evtchn_open(domid);
+        if (fd < 0)
+            return fd;
+        wire_start(&msg, WIRE_EVTCHN_ADD, 0);
+        msg.u.evtchn.domid = domid;
+        msg.u.evtchn.thread = thread;
+        err = life_call(life, &msg, &fd, 1, LIFE_PATIENCE, life_channel_done, life);
+        if (!err)
+            channel->threads |= 1u << thread;
+    }
+    return err;
+}
+
+int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned int nfds,
+              uint32_t patience, worker_done *done, void *arg)
+{
+    if (life->worker)
+        return worker_call(life->worker, msg, fds, nfds, patience, done, arg);
+    for (unsigned int i = 0; i < nfds; i++)
+        close(fds[i]);
+    return -EPIPE;
+}
+
+int life_ask_stats(struct life *life, worker_done *done, void *arg)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_STATS, 0);
+    return life_call(life, &msg, NULL, 0, 0, done, arg);
+}

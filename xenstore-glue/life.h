@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * life: one life of one guest and the worker that holds its key.  A guest is (domid, vm UUID, life
+ * number); the number never repeats, restarts of the daemon included.  A life begins with its first
+ * vbd and ends when its last vbd leaves: the worker quits, and only when its process is gone is the
+ * vbd let go.  A worker that dies by itself leaves the life dead but in place, so that nobody gives
+ * a running guest a pristine disk.
+ *
+ * Members are read by vbd, takeover and status; only life*.c and takeover.c write them.
+ */
+#ifndef EPHEM_LIFE_H
+#define EPHEM_LIFE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "glue.h"
+#include "wire.h"
+#include "worker.h"
+
+#define LIFE_UUID     40
+#define LIFE_CHANNELS 4 /* frontend domids a guest: itself and its stub domain */
+
+enum life_phase {
+    LIFE_RESUMING, /* found at start, not yet heard of: hands off its guest */
+    LIFE_SERVING,
+    LIFE_ENDING, /* told to quit */
+    LIFE_DEAD,   /* its worker is gone while vbds still count on it */
+};
+
+struct life_channel {
+    uint32_t domid;
+    uint32_t threads; /* bit n: thread n has its handle */
+};
+
+struct life {
+    struct list link;
+    struct glue *glue;
+    enum life_phase phase;
+    uint32_t domid;
+    char uuid[LIFE_UUID];
+    uint64_t number;
+    struct worker *worker; /* NULL once dead */
+    uint32_t threads;
+    unsigned int users; /* vbds */
+    uint32_t volumes;   /* ids in use */
+    uint64_t doors;
+    struct life_channel channels[LIFE_CHANNELS];
+    char error[WIRE_TEXT];         /* why it is dead */
+    struct wire_stats_guest stats; /* as last heard */
+    struct wire_stats_volume volume_stats[WIRE_VOLUMES];
+    struct loop_timer timer;
+    uint64_t since; /* RESUMING: ms */
+    bool warned;    /* RESUMING for long */
+    bool hushed;    /* its end needs no log line: the cause was told */
+};
+
+/* The guest that `domid` belongs to.  (A stub domain's is its target; identity for now.) */
+uint32_t life_guest_of(struct glue *glue, uint32_t domid);
+
+/* The vm UUID of a domain, "none" where there is none.  0 or negative errno. */
+int life_identify(struct glue *glue, uint32_t domid, char uuid[LIFE_UUID]);
+
+/* The life of this guest that has not ended, or NULL. */
+struct life *life_find(struct glue *glue, uint32_t domid);
+
+/* life_start.c: pool, listening socket, process, HELLO.  On failure there may be a worker that is
+ * about to end. */
+int life_start(struct life *life, char text[WIRE_TEXT]);
+uint64_t life_number(void);
+void life_remove_files(const struct life *life);
+
+/*
+ * The guest's life, begun if need be: pool opened, worker started, HELLO on its way.  0; -EAGAIN
+ * while an earlier life has not ended (glue_changed() follows); else negative errno and `text`.
+ */
+int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life **out,
+               char text[WIRE_TEXT]);
+
+/* One more user. */
+void life_join(struct life *life);
+
+/* One user less.  True: it was the last and the life has ended already or is on its way to
+ * vbd_life_ended(). */
+bool life_leave(struct life *life);
+
+/* A free volume or door id, or -1.  They are given back below. */
+int life_take_volume(struct life *life);
+int life_take_door(struct life *life);
+void life_give_volume(struct life *life, int id);
+void life_give_door(struct life *life, int id);
+
+/* Each ring thread has a handle for `domid` or will have before the next question is answered. */
+int life_channels(struct life *life, uint32_t domid);
+
+/* A question to the worker; as worker_call(), -EPIPE when dead. */
+int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned int nfds,
+              uint32_t patience, worker_done *done, void *arg);
+
+/* Forgets all lives and leaves their workers serving. */
+void life_leave_all(struct glue *glue);
+
+/* Refreshes stats; `done` as for worker_call(). */
+int life_ask_stats(struct life *life, worker_done *done, void *arg);
+
+/* For takeover: a life with nothing in it, in the list; and what its worker reports to. */
+struct life *life_new(struct glue *glue, uint32_t domid, uint64_t number);
+extern const struct worker_ops life_ops;
+void life_free(struct life *life);
+
+/* "<run-dir>/workers/<domid>.<life>.<suffix>" */
+#define LIFE_PATH 108
+void life_path(const struct life *life, const char *suffix, char out[LIFE_PATH]);
+
+#endif

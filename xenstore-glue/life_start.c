@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * life_start: a life's first steps: pool, listening socket, process, HELLO.
+ * Two files stand for a life in <run-dir>/workers: a socket the worker listens on, and its pid with
+ * its start time, written by us alone, so that a worker cannot point the next daemon's SIGKILL at
+ * somebody else.
+ */
+#include "life.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "process.h"
+#include "store.h"
+
+#define LIFE_HELLO 20000 /* ms a worker may take to start up */
+
+void life_path(const struct life *life, const char *suffix, char out[LIFE_PATH])
+{
+    snprintf(out, LIFE_PATH, "%.64s/workers/%u.%" PRIu64 ".%s", life->glue->policy->run_dir,
+             life->domid, life->number, suffix);
+}
+
+void life_remove_files(const struct life *life)
+{
+    char path[LIFE_PATH];
+
+    life_path(life, "sock", path);
+    unlink(path);
+    life_path(life, "pid", path);
+    unlink(path);
+}
+
+static void life_helloed(void *arg, int error, const char *text)
+{
+    struct life *life = arg;
+
+    if (!error) {
+        glue_changed(life->glue);
+        return;
+    }
+    if (text[0])
+        snprintf(life->error, sizeof(life->error), "%.*s", WIRE_TEXT - 1, text);
+    else if (error != -EPIPE)
+        snprintf(life->error, sizeof(life->error), "the worker did not start: %s",
+                 strerror(-error));
+    life->hushed = life->error[0] != '\0';
+    if (error != -EPIPE)
+        worker_kill(life->worker);
+}
+
+static int life_listen(const struct life *life, char text[WIRE_TEXT])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    life_path(life, "sock", address.sun_path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* The umask is 0077 from main on; 0600 is what remains. */
+    if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, sizeof(address)) &&
+        !chmod(address.sun_path, 0600) && !listen(fd, 4))
+        return fd;
+    int err = -errno;
+    snprintf(text, WIRE_TEXT, "%.100s: %s", address.sun_path, strerror(-err));
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+static int life_note_pid(const struct life *life)
+{
+    char path[LIFE_PATH];
+    pid_t pid = worker_pid(life->worker);
+
+    life_path(life, "pid", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int err = dprintf(fd, "%d %llu\n", (int)pid, process_started(pid)) < 0 ? -errno : 0;
+    close(fd);
+    return err;
+}
+
+int life_start(struct life *life, char text[WIRE_TEXT])
+{
+    const struct policy *policy = life->glue->policy;
+    struct wire_msg msg;
+    int fds[2];
+
+    fds[0] = store_open_pool(policy->pool, text);
+    if (fds[0] < 0)
+        return fds[0];
+    fds[1] = life_listen(life, text);
+    int err = fds[1] < 0 ? fds[1] : 0;
+    if (!err)
+        err = worker_spawn(life->glue->loop, policy->worker, &life_ops, life, &life->worker, text);
+    if (err) {
+        close(fds[0]);
+        if (fds[1] >= 0)
+            close(fds[1]);
+        return err;
+    }
+    wire_start(&msg, WIRE_HELLO, 0);
+    msg.u.hello.version = WIRE_VERSION;
+    msg.u.hello.threads = life->threads;
+    snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s", life->uuid);
+    err = life_note_pid(life);
+    if (err)
+        log_warn("guest %u: its worker's pid cannot be noted: %s", life->domid, strerror(-err));
+    return worker_call(life->worker, &msg, fds, 2, LIFE_HELLO, life_helloed, life);
+}
+
+uint64_t life_number(void)
+{
+    static uint64_t last;
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    uint64_t number = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    last = number > last ? number : last + 1;
+    return last;
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * blkback-ephemd: the control plane.  Opens what it needs, takes over workers an earlier daemon
+ * left, and turns the loop until a signal says to leave; the workers stay.  No key and no guest
+ * data ever come here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "glue.h"
+#include "life.h"
+#include "log.h"
+#include "scan.h"
+#include "takeover.h"
+#include "vbd.h"
+
+struct daemon {
+    struct glue glue;
+    struct policy policy;
+    struct loop_source signals;
+    int lock;
+    bool leaving;
+};
+
+static void daemon_signal(struct loop_source *source, uint32_t events)
+{
+    struct daemon *d = container_of(source, struct daemon, signals);
+    struct signalfd_siginfo info;
+
+    (void)events;
+    if (read(source->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        d->leaving = true;
+}
+
+static int daemon_signals(struct daemon *d)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    /* Before libxenstore starts its thread, which then has them blocked too. */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    d->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (d->signals.fd < 0)
+        return -errno;
+    d->signals.ready = daemon_signal;
+    return loop_add(d->glue.loop, &d->signals, EPOLLIN);
+}
+
+static int daemon_directory(const char *run_dir, const char *below)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s%s", run_dir, below);
+    if (!mkdir(path, 0700) || errno == EEXIST)
+        return 0;
+    int err = -errno;
+    log_error("%s: %s", path, strerror(-err));
+    return err;
+}
+
+/* One daemon a run-dir: the lock lives as long as the descriptor, and so as the process. */
+static int daemon_lock(struct daemon *d)
+{
+    const char *run_dir = d->policy.run_dir;
+    char path[128];
+
+    if (daemon_directory(run_dir, "") || daemon_directory(run_dir, "/workers"))
+        return -EIO;
+    snprintf(path, sizeof(path), "%s/blkback-ephemd.pid", run_dir);
+    d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->lock < 0) {
+        log_error("%s: %s", path, strerror(errno));
+        return -EIO;
+    }
+    if (flock(d->lock, LOCK_EX | LOCK_NB)) {
+        log_error("another blkback-ephemd serves %s: end it first, or pass --run-dir", run_dir);
+        return -EBUSY;
+    }
+    if (ftruncate(d->lock, 0) || dprintf(d->lock, "%d\n", (int)getpid()) < 0)
+        log_warn("%s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* Inherited by the workers: locked memory without limit where we may, no core dumps, many fds. */
+static void daemon_limits(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_MEMLOCK, &limit))
+        log_debug("locked memory stays limited: %s", strerror(errno));
+    limit = (struct rlimit){0, 0};
+    setrlimit(RLIMIT_CORE, &limit);
+    if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int daemon_open(struct daemon *d)
+{
+    struct glue *glue = &d->glue;
+
+    glue->policy = &d->policy;
+    list_init(&glue->lives);
+    list_init(&glue->vbds);
+    daemon_limits();
+    int err = daemon_lock(d);
+    if (err)
+        return err;
+    err = loop_open(&glue->loop);
+    if (!err)
+        err = daemon_signals(d);
+    if (err) {
+        log_error("event loop: %s", strerror(-err));
+        return err;
+    }
+    takeover_start(glue);
+    err = scan_open(glue);
+    if (err) {
+        log_error("xenstored cannot be reached: %s; is this a Xen host, and is xenstored running?",
+                  strerror(-err));
+        return err;
+    }
+    err = control_open(glue);
+    if (err)
+        log_error("%s/control.sock: %s", d->policy.run_dir, strerror(-err));
+    return err;
+}
+
+static void daemon_close(struct daemon *d)
+{
+    struct glue *glue = &d->glue;
+
+    control_close(glue->control);
+    scan_close(glue);
+    list_for_each_safe(it, tmp, &glue->vbds) vbd_free(container_of(it, struct vbd, link));
+    life_leave_all(glue);
+    loop_remove(&d->signals);
+    if (d->signals.fd >= 0)
+        close(d->signals.fd);
+    loop_close(glue->loop);
+    if (d->lock >= 0)
+        close(d->lock);
+}
+
+int main(int argc, char **argv)
+{
+    static struct daemon d = {.lock = -1, .signals.fd = -1};
+    int err = policy_parse(argc, argv, &d.policy);
+
+    if (err)
+        return err > 0 ? EXIT_SUCCESS : 2;
+    umask(0077);
+    log_open("blkback-ephemd", d.policy.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    err = daemon_open(&d);
+    if (!err)
+        log_info("serving backend/vbd3, pool %s", d.policy.pool);
+    while (!err && !d.leaving)
+        err = loop_turn(d.glue.loop, -1);
+    if (d.leaving)
+        log_info("leaving; workers go on serving");
+    daemon_close(&d);
+    return err ? EXIT_FAILURE : EXIT_SUCCESS;
+}

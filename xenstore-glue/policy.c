@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * policy: the command line.  Deliberately no configuration file yet: one place for each option.
+ */
+#include "policy.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "util.h"
+#include "wire.h"
+
+static const char policy_help[] =
+    "usage: blkback-ephemd --pool dir:PATH [OPTION]...\n"
+    "Gives Xen guests ephemeral, encrypted disks: one worker process for each guest.\n"
+    "\n"
+    "  --pool dir:PATH  where guests' writes go, encrypted, in unlinked files (required)\n"
+    "  --worker PATH    the worker (/usr/libexec/blkback-ephem/blkback-ephem)\n"
+    "  --run-dir DIR    sockets and pid file (/run/blkback-ephem)\n"
+    "  --threads N      ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
+    "  --queues N       queues offered to a frontend, 1 to 16 (4)\n"
+    "  --verbose        log every step\n"
+    "  --help           this text\n"
+    "  --version        the version\n"
+    "\n"
+    "Stays in the foreground and logs on stderr.  On SIGTERM it exits and leaves the workers\n"
+    "serving; the next blkback-ephemd with the same --run-dir takes them back.\n";
+
+static const struct option policy_options[] = {{"pool", required_argument, NULL, 'p'},
+                                               {"worker", required_argument, NULL, 'w'},
+                                               {"run-dir", required_argument, NULL, 'r'},
+                                               {"threads", required_argument, NULL, 't'},
+                                               {"queues", required_argument, NULL, 'q'},
+                                               {"verbose", no_argument, NULL, 'v'},
+                                               {"help", no_argument, NULL, 'h'},
+                                               {"version", no_argument, NULL, 'V'},
+                                               {NULL, 0, NULL, 0}};
+
+static int policy_number(const char *option, const char *text, uint32_t most, uint32_t *out)
+{
+    uint64_t value;
+
+    if (parse_u64(text, most, &value) || !value) {
+        fprintf(stderr, "blkback-ephemd: --%s takes a number from 1 to %u, not '%s'\n", option,
+                most, text);
+        return -EINVAL;
+    }
+    *out = (uint32_t)value;
+    return 0;
+}
+
+static int policy_option(struct policy *policy, int option)
+{
+    switch (option) {
+    case 'p':
+        policy->pool = optarg;
+        return 0;
+    case 'w':
+        policy->worker = optarg;
+        return 0;
+    case 'r':
+        policy->run_dir = optarg;
+        return 0;
+    case 't':
+        return policy_number("threads", optarg, WIRE_THREADS, &policy->threads);
+    case 'q':
+        return policy_number("queues", optarg, WIRE_QUEUES, &policy->queues);
+    case 'v':
+        policy->verbose = true;
+        return 0;
+    case 'h':
+        fputs(policy_help, stdout);
+        return 1;
+    case 'V':
+        puts("blkback-ephemd " VERSION);
+        return 1;
+    default:
+        fputs("Try 'blkback-ephemd --help'.\n", stderr);
+        return -EINVAL;
+    }
+}
+
+static int policy_check(const struct policy *policy)
+{
+    if (!policy->pool)
+        fputs("blkback-ephemd: no pool: pass --pool dir:PATH\n", stderr);
+    else if (strncmp(policy->pool, "dir:", 4) || policy->pool[4] != '/')
+        fprintf(stderr, "blkback-ephemd: pool '%s': expected dir: and an absolute path\n",
+                policy->pool);
+    else if (policy->run_dir[0] != '/' || strlen(policy->run_dir) > 64)
+        fputs("blkback-ephemd: --run-dir takes an absolute path of at most 64 characters\n",
+              stderr);
+    else
+        return 0;
+    return -EINVAL;
+}
+
+int policy_parse(int argc, char **argv, struct policy *policy)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int option, result;
+
+    *policy = (struct policy){.worker = "/usr/libexec/blkback-ephem/blkback-ephem",
+                              .run_dir = "/run/blkback-ephem",
+                              .threads = cpus > 4   ? 4
+                                         : cpus < 1 ? 1
+                                                    : (uint32_t)cpus,
+                              .queues = 4};
+    while ((option = getopt_long(argc, argv, "", policy_options, NULL)) != -1) {
+        result = policy_option(policy, option);
+        if (result)
+            return result;
+    }
+    if (optind < argc) {
+        fprintf(stderr, "blkback-ephemd: unexpected argument '%s'\n", argv[optind]);
+        return -EINVAL;
+    }
+    return policy_check(policy);
+}

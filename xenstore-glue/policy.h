@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * policy: what the operator chose, from the command line.  Read-only once parsed.
+ */
+#ifndef EPHEM_POLICY_H
+#define EPHEM_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifndef VERSION
+#define VERSION "0.1"
+#endif
+
+struct policy {
+    const char *pool;    /* dir:PATH */
+    const char *worker;  /* the data plane's program */
+    const char *run_dir; /* control socket, pid file, workers' sockets */
+    uint32_t threads;    /* a worker's ring threads */
+    uint32_t queues;     /* offered to frontends */
+    bool verbose;
+};
+
+/*
+ * Fills `policy`; strings point into argv.  0 to go on; 1 when --help or --version was answered;
+ * -EINVAL when the line is wrong, which has been said on stderr.
+ */
+int policy_parse(int argc, char **argv, struct policy *policy);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * status: one object a guest, one a volume.  Sizes are bytes, times are seconds since 1970.
+ */
+#include "status.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "life.h"
+#include "paths.h"
+#include "vbd.h"
+
+/* jansson refuses what is not UTF-8: then the text is left out. */
+static json_t *status_string(const char *text)
+{
+    json_t *value = json_string(text);
+
+    return value ? value : json_string("?");
+}
+
+static json_t *status_number(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static void status_name(struct glue *glue, uint32_t domid, char *name, size_t size)
+{
+    char path[PATH_ROOM];
+
+    name[0] = '\0';
+    path_domain(path, domid, "name");
+    if (glue->xs)
+        xenstore_read(glue->xs, path, name, size);
+}
+
+bool status_find(struct glue *glue, const char *domain, uint32_t *domid)
+{
+    char name[256];
+
+    list_for_each(it, &glue->vbds)
+    {
+        uint32_t id = container_of(it, struct vbd, link)->id.domid;
+        uint32_t wanted;
+
+        status_name(glue, id, name, sizeof(name));
+        if ((!path_parse_id(domain, PATH_DOMIDS - 1, &wanted) && wanted == id) ||
+            (name[0] && !strcmp(name, domain))) {
+            *domid = id;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void status_volume_numbers(json_t *volume, const struct wire_stats_volume *stats)
+{
+    json_object_set_new(volume, "reads", status_number(stats->reads));
+    json_object_set_new(volume, "writes", status_number(stats->writes));
+    json_object_set_new(volume, "flushes", status_number(stats->flushes));
+    json_object_set_new(volume, "discards", status_number(stats->discards));
+    json_object_set_new(volume, "errors", status_number(stats->errors));
+    json_object_set_new(volume, "bytes_read", status_number(stats->bytes_read));
+    json_object_set_new(volume, "bytes_written", status_number(stats->bytes_written));
+    json_object_set_new(volume, "blocks", status_number(stats->blocks));
+    json_object_set_new(volume, "index_bytes", status_number(stats->index_bytes));
+    json_object_set_new(volume, "doors", status_number(stats->doors));
+}
+
+static json_t *status_volume(const struct vbd *vbd, bool numbers)
+{
+    json_t *volume = json_object();
+    const char *target = vbd->params;
+    char name[32];
+
+    if (!strncmp(target, "aio:", 4))
+        target += 4;
+    path_device_name(name, vbd->id.devid);
+    json_object_set_new(volume, "vdev", status_string(name));
+    json_object_set_new(volume, "devid", status_number(vbd->id.devid));
+    json_object_set_new(volume, "state", status_string(xenbus_word(vbd->backend)));
+    json_object_set_new(volume, "base", status_string(target));
+    json_object_set_new(volume, "mode", status_string(vbd->readonly ? "r" : "w"));
+    json_object_set_new(volume, "size", status_number(vbd->bytes));
+    if (vbd->failure[0])
+        json_object_set_new(volume, "error", status_string(vbd->failure));
+    else if (vbd->lost)
+        json_object_set_new(volume, "error", status_string("its worker died, its data is gone"));
+    if (numbers && vbd->life && vbd->volume == VBD_READY)
+        status_volume_numbers(volume, &vbd->life->volume_stats[vbd->volume_id]);
+    return volume;
+}
+
+static void status_life(json_t *guest, const struct life *life, bool numbers)
+{
+    char number[24];
+
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)life->number);
+    json_object_set_new(guest, "uuid", status_string(life->uuid));
+    json_object_set_new(guest, "life", status_string(number));
+    if (life->worker)
+        json_object_set_new(guest, "worker_pid", json_integer(worker_pid(life->worker)));
+    if (!numbers || !life->worker)
+        return;
+    json_object_set_new(guest, "pool_bytes", status_number(life->stats.pool_bytes));
+    json_object_set_new(guest, "pool_used", status_number(life->stats.pool_used));
+    json_object_set_new(guest, "held", status_number(life->stats.held));
+    json_object_set_new(guest, "held_since", status_number(life->stats.held_since));
+    json_object_set_new(guest, "resident", status_number(life->stats.resident));
+}
+
+static json_t *status_guest(struct glue *glue, uint32_t domid, bool numbers)
+{
+    json_t *guest = json_object();
+    json_t *volumes = json_array();
+    const struct life *life = life_find(glue, life_guest_of(glue, domid));
+    char name[256];
+
+    status_name(glue, domid, name, sizeof(name));
+    json_object_set_new(guest, "domid", status_number(domid));
+    json_object_set_new(guest, "name", status_string(name));
+    if (life)
+        status_life(guest, life, numbers);
+    list_for_each(it, &glue->vbds)
+    {
+        const struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->id.domid == domid)
+            json_array_append_new(volumes, status_volume(vbd, numbers));
+    }
+    json_object_set_new(guest, "volumes", volumes);
+    return guest;
+}
+
+static json_t *status_daemon(const struct glue *glue)
+{
+    json_t *daemon = json_object();
+
+    json_object_set_new(daemon, "version", status_string(VERSION));
+    json_object_set_new(daemon, "pid", json_integer(getpid()));
+    json_object_set_new(daemon, "pool", status_string(glue->policy->pool));
+    json_object_set_new(daemon, "threads", status_number(glue->policy->threads));
+    json_object_set_new(daemon, "queues", status_number(glue->policy->queues));
+    json_object_set_new(daemon, "xenstore", json_boolean(glue->xs != NULL));
+    return daemon;
+}
+
+static int status_compare(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static json_t *status_guests(struct glue *glue, bool numbers)
+{
+    json_t *guests = json_array();
+    size_t count = 0, at = 0;
+
+    list_for_each(it, &glue->vbds) count++;
+    uint32_t *ids = calloc(count + 1, sizeof(*ids));
+    if (!ids)
+        return guests;
+    list_for_each(it, &glue->vbds) ids[at++] = container_of(it, struct vbd, link)->id.domid;
+    qsort(ids, count, sizeof(*ids), status_compare);
+    for (at = 0; at < count; at++)
+        if (!at || ids[at] != ids[at - 1])
+            json_array_append_new(guests, status_guest(glue, ids[at], numbers));
+    free(ids);
+    return guests;
+}
+
+json_t *status_answer(struct glue *glue, const uint32_t *only, bool numbers)
+{
+    json_t *answer = json_object();
+    json_t *guests = only ? json_array() : status_guests(glue, numbers);
+
+    if (only)
+        json_array_append_new(guests, status_guest(glue, *only, numbers));
+    json_object_set_new(answer, "ok", json_true());
+    json_object_set_new(answer, "daemon", status_daemon(glue));
+    json_object_set_new(answer, "guests", guests);
+    return answer;
+}

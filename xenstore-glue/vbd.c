@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * vbd: looks, asks the table, takes one step; and the way down: disconnect, close, release.  The
+ * way up is in attach.c.  Deliberately remembers little: what stands in xenstore is read again each
+ * time, only what is in the worker is kept.
+ */
+#include "vbd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attach.h"
+
+#define VBD_DRAIN  60000 /* ms a worker may take to finish accepted requests */
+#define VBD_FORCED 5000  /* ms when nobody waits for them: Closed is due within 10 s */
+
+struct vbd *vbd_new(struct glue *glue, const struct path_vbd *id)
+{
+    struct vbd *vbd = calloc(1, sizeof(*vbd));
+
+    if (!vbd)
+        return NULL;
+    vbd->glue = glue;
+    vbd->id = *id;
+    vbd->volume_id = vbd->door_id = -1;
+    vbd->limit.burst = 5;
+    vbd->chatter.burst = 30;
+    vbd->fresh = true;
+    list_append(&glue->vbds, &vbd->link);
+    return vbd;
+}
+
+struct vbd *vbd_find(struct glue *glue, const struct path_vbd *id)
+{
+    list_for_each(it, &glue->vbds)
+    {
+        struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->id.domid == id->domid && vbd->id.devid == id->devid)
+            return vbd;
+    }
+    return NULL;
+}
+
+void vbd_free(struct vbd *vbd)
+{
+    if (!vbd)
+        return;
+    if (vbd->glue->xs)
+        vbd_watch(vbd, false);
+    list_remove(&vbd->link);
+    free(vbd);
+}
+
+void vbd_watch(struct vbd *vbd, bool on)
+{
+    char path[PATH_ROOM];
+
+    if (vbd->watched == on)
+        return;
+    path_frontend(path, &vbd->id, "state");
+    if (!on)
+        xenstore_unwatch(vbd->glue->xs, path, path);
+    else if (xenstore_watch(vbd->glue->xs, path, path))
+        return;
+    vbd->watched = on;
+}
+
+static int vbd_write_state_body(struct xenstore *xs, void *arg)
+{
+    const struct vbd *vbd = arg;
+    char path[PATH_ROOM];
+    uint64_t state;
+
+    /* A directory that was removed meanwhile must not come back through our write. */
+    path_backend(path, &vbd->id, "state");
+    int err = xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, &state);
+    return err ? err : xenstore_write_u64(xs, path, vbd->backend);
+}
+
+static void vbd_write_state(struct vbd *vbd, enum xenbus_state state)
+{
+    vbd->backend = state;
+    int err = xenstore_transact(vbd->glue->xs, vbd_write_state_body, vbd);
+    if (err && err != -ENOENT)
+        log_error("vbd %u/%u: state cannot be written: %s", vbd->id.domid, vbd->id.devid,
+                  strerror(-err));
+    if (log_allowed(&vbd->chatter))
+        log_debug("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, xenbus_word(state));
+    glue_changed(vbd->glue);
+}
+
+static enum xenbus_state vbd_read_state(struct xenstore *xs, const char *path)
+{
+    uint64_t state;
+
+    if (xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, &state))
+        return XENBUS_UNKNOWN;
+    return (enum xenbus_state)state;
+}
+
+static uint32_t vbd_read_facts(const struct vbd *vbd)
+{
+    struct xenstore *xs = vbd->glue->xs;
+    char path[PATH_ROOM], value[32];
+    uint64_t online;
+    uint32_t facts = 0;
+
+    path_domain(path, vbd->id.domid, NULL);
+    bool domain = xenstore_read(xs, path, value, sizeof(value)) != -ENOENT;
+    path_backend(path, &vbd->id, "online");
+    if (domain && !xenstore_read_u64(xs, path, 1, &online) && online)
+        facts |= XENBUS_ONLINE;
+    path_backend(path, &vbd->id, "hotplug-status");
+    if (!xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, "connected"))
+        facts |= XENBUS_HOTPLUG;
+    return facts;
+}
+
+static uint32_t vbd_facts(const struct vbd *vbd)
+{
+    uint32_t facts = 0;
+
+    if (vbd->life)
+        facts |= XENBUS_HELD;
+    if (vbd->volume == VBD_READY)
+        facts |= XENBUS_READY;
+    if (vbd->door == VBD_SERVED)
+        facts |= XENBUS_DOOR;
+    if (vbd->volume == VBD_ADDING || vbd->volume == VBD_DELETING || vbd->door == VBD_CONNECTING ||
+        vbd->door == VBD_DISCONNECTING)
+        facts |= XENBUS_BUSY;
+    if (vbd->failure[0])
+        facts |= XENBUS_FAILED;
+    if (vbd->broken)
+        facts |= XENBUS_BROKEN;
+    if (vbd->lost)
+        facts |= XENBUS_LOST;
+    return facts;
+}
+
+/*
+ * The first look at a vbd.  One that no worker holds although it was connected once has lost its
+ * data: the worker ended while no daemon ran.  One that failed before stays failed.  One that a
+ * worker holds must still be the same disk.  False: it is not.
+ */
+static bool vbd_meet(struct vbd *vbd)
+{
+    struct xenstore *xs = vbd->glue->xs;
+    char path[PATH_ROOM], value[VBD_PARAMS];
+
+    vbd->fresh = false;
+    if (vbd->adopted) {
+        path_backend(path, &vbd->id, "params");
+        bool same = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, vbd->params);
+        path_backend(path, &vbd->id, "mode");
+        bool writes = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, "w");
+        return same && writes == !vbd->readonly;
+    }
+    path_backend(path, &vbd->id, "hotplug-status");
+    int err = xenstore_read(xs, path, value, sizeof(value));
+    if (!err && !strcmp(value, "error")) {
+        path_backend(path, &vbd->id, "hotplug-error");
+        if (xenstore_read(xs, path, vbd->failure, sizeof(vbd->failure)) || !vbd->failure[0])
+            strcpy(vbd->failure, "failed before");
+    } else if (vbd->backend > XENBUS_INITIALISED || (!err && vbd->backend != XENBUS_INITIALISING)) {
+        vbd->lost = true;
+        if (vbd->backend != XENBUS_CLOSED)
+            log_error("vbd %u/%u: no worker holds its data: it stays closed until the guest is "
+                      "started again",
+                      vbd->id.domid, vbd->id.devid);
+    }
+    return true;
+}
+
+static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
+{
+    struct xenstore *xs = vbd->glue->xs;
+    char path[PATH_ROOM];
+
+    path_frontend(path, &vbd->id, "state");
+    vbd->frontend = vbd_read_state(xs, path);
+    path_backend(path, &vbd->id, "state");
+    vbd->backend = ours ? vbd_read_state(xs, path) : XENBUS_UNKNOWN;
+    if (ours && vbd->fresh && vbd->backend != XENBUS_UNKNOWN && !vbd_meet(vbd))
+        vbd->foreign = true;
+    if (vbd->foreign)
+        ours = false;
+    if (vbd->backend == XENBUS_INITIALISING) {
+        /* Only the toolstack writes that: a new disk, maybe in place of one we still hold. */
+        if (vbd->life)
+            ours = false;
+        vbd->lost = vbd->broken = false;
+        vbd->failure[0] = '\0';
+    }
+    view->facts = vbd_read_facts(vbd) | vbd_facts(vbd);
+    view->frontend = vbd->frontend;
+    view->backend = ours ? vbd->backend : XENBUS_UNKNOWN;
+    return !xenstore_lost(xs);
+}
+
+static void vbd_disconnected(void *arg, int error, const char *text)
+{
+    struct vbd *vbd = arg;
+
+    if (error && error != -EPIPE)
+        log_error("vbd %u/%u: disconnect: %s", vbd->id.domid, vbd->id.devid,
+                  text[0] ? text : strerror(-error));
+    life_give_door(vbd->life, vbd->door_id);
+    vbd->door_id = -1;
+    vbd->door = VBD_NO_DOOR;
+    glue_changed(vbd->glue);
+}
+
+static void vbd_disconnect(struct vbd *vbd, bool force)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_DISCONNECT, 0);
+    msg.u.disconnect.id = (uint32_t)vbd->door_id;
+    msg.u.disconnect.force = force;
+    if (!life_call(vbd->life, &msg, NULL, 0, force ? VBD_FORCED : VBD_DRAIN, vbd_disconnected, vbd))
+        vbd->door = VBD_DISCONNECTING;
+}
+
+/* Out of its life; the last one out waits, BUSY, for vbd_life_ended(). */
+static void vbd_leave(struct vbd *vbd)
+{
+    vbd->volume = VBD_DELETING;
+    if (life_leave(vbd->life))
+        return;
+    vbd->life = NULL;
+    vbd->volume = VBD_NO_VOLUME;
+    glue_changed(vbd->glue);
+}
+
+static void vbd_deleted(void *arg, int error, const char *text)
+{
+    struct vbd *vbd = arg;
+
+    if (error && error != -EPIPE)
+        log_error("vbd %u/%u: its volume stays in the worker: %s", vbd->id.domid, vbd->id.devid,
+                  text[0] ? text : strerror(-error));
+    else
+        life_give_volume(vbd->life, vbd->volume_id);
+    vbd->volume_id = -1;
+    if (error != -EPIPE)
+        vbd_leave(vbd);
+}
+
+static void vbd_release(struct vbd *vbd)
+{
+    struct wire_msg msg;
+
+    if (vbd->volume != VBD_READY) {
+        vbd_leave(vbd);
+        return;
+    }
+    wire_start(&msg, WIRE_VOLUME_DEL, 0);
+    msg.u.volume.id = (uint32_t)vbd->volume_id;
+    if (!life_call(vbd->life, &msg, NULL, 0, VBD_FORCED, vbd_deleted, vbd))
+        vbd->volume = VBD_DELETING;
+}
+
+static void vbd_forget(struct vbd *vbd)
+{
+    char path[PATH_ROOM];
+
+    path_error(path, &vbd->id, NULL);
+    xenstore_remove(vbd->glue->xs, path);
+    log_debug("vbd %u/%u: forgotten", vbd->id.domid, vbd->id.devid);
+    glue_changed(vbd->glue);
+    vbd_free(vbd);
+}
+
+static void vbd_act(struct vbd *vbd, enum xenbus_action action)
+{
+    switch (action) {
+    case XENBUS_NOTHING:
+        break;
+    case XENBUS_PUBLISH:
+        attach_publish(vbd);
+        break;
+    case XENBUS_OPEN:
+        attach_open(vbd);
+        break;
+    case XENBUS_CONNECT:
+        attach_connect(vbd);
+        break;
+    case XENBUS_ANNOUNCE:
+        attach_announce(vbd);
+        break;
+    case XENBUS_DISCONNECT:
+    case XENBUS_DROP:
+        vbd_disconnect(vbd, action == XENBUS_DROP);
+        break;
+    case XENBUS_CLOSE:
+        vbd_write_state(vbd, XENBUS_CLOSING);
+        break;
+    case XENBUS_RELEASE:
+        vbd_release(vbd);
+        break;
+    case XENBUS_SHUT:
+        vbd_write_state(vbd, XENBUS_CLOSED);
+        break;
+    case XENBUS_FORGET:
+        vbd_forget(vbd);
+        break;
+    }
+}
+
+void vbd_step(struct vbd *vbd, bool ours)
+{
+    struct xenbus_view view;
+
+    if (!vbd_look(vbd, ours, &view))
+        return;
+    enum xenbus_action action = xenbus_decide(&view);
+    if (action != XENBUS_NOTHING && log_allowed(&vbd->chatter))
+        log_debug("vbd %u/%u: frontend %s, backend %s, facts %#x: %s", vbd->id.domid, vbd->id.devid,
+                  xenbus_word(view.frontend), xenbus_word(view.backend), view.facts,
+                  xenbus_action_word(action));
+    bool unwanted = view.frontend == XENBUS_UNKNOWN || view.backend == XENBUS_UNKNOWN;
+    if (unwanted && vbd->life && vbd->life->worker && vbd->door != VBD_SERVED &&
+        view.facts & XENBUS_BUSY)
+        worker_hasten(vbd->life->worker, VBD_FORCED);
+    vbd_act(vbd, action);
+}
+
+void vbd_life_ended(struct glue *glue, struct life *life)
+{
+    list_for_each(it, &glue->vbds)
+    {
+        struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life != life)
+            continue;
+        vbd->life = NULL;
+        vbd->volume = VBD_NO_VOLUME;
+        vbd->door = VBD_NO_DOOR;
+        vbd->volume_id = vbd->door_id = -1;
+    }
+}
+
+void vbd_life_died(struct glue *glue, struct life *life)
+{
+    list_for_each(it, &glue->vbds)
+    {
+        struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life != life)
+            continue;
+        vbd->volume = VBD_NO_VOLUME;
+        vbd->door = VBD_NO_DOOR;
+        vbd->volume_id = vbd->door_id = -1;
+        if (!vbd->failure[0])
+            vbd->lost = true;
+    }
+}
+
+void vbd_door_died(struct glue *glue, struct life *life, uint32_t door, const char *text)
+{
+    list_for_each(it, &glue->vbds)
+    {
+        struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life == life && vbd->door_id == (int)door && vbd->door == VBD_SERVED &&
+            !vbd->broken) {
+            attach_refuse(vbd, text);
+            return;
+        }
+    }
+}
