@@ -20,7 +20,7 @@ struct aio;
 /* Embedded in its owner and untouched from queueing until `done`. */
 struct aio_op {
     struct list link;
-    _Alignas(8) uint8_t control[64]; /* struct iocb */
+    _Alignas(8) uint8_t control[64];                 /* struct iocb */
     void (*done)(struct aio_op *op, int64_t result); /* bytes or negative errno */
 };
 

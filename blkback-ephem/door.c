@@ -21,7 +21,7 @@ struct slot {
     int error;
     struct queue *queue; /* its thread's; NULL when gone */
     bool force, alive;
-    struct work close, hasten, probe;          /* to the queue's thread */
+    struct work close, hasten, probe;           /* to the queue's thread */
     struct work closed, hastened, probed, dead; /* and back to the main thread */
 };
 

@@ -15,9 +15,9 @@ struct mailbox;
 struct volume;
 
 struct door_events {
-    void (*dead)(struct door *door, const char *why);  /* once at most; to be closed */
-    void (*closed)(struct door *door);                 /* the door is gone when it returns */
-    void (*silent)(struct door *door);                 /* a probe found the domain gone */
+    void (*dead)(struct door *door, const char *why); /* once at most; to be closed */
+    void (*closed)(struct door *door);                /* the door is gone when it returns */
+    void (*silent)(struct door *door);                /* a probe found the domain gone */
     void *arg;
 };
 

@@ -53,8 +53,7 @@ void *hv_map(struct hv *hv, uint32_t domid, uint32_t count, const uint32_t *refs
     if (count > 16)
         return NULL;
     memcpy(copy, refs, count * sizeof(*copy));
-    return xengnttab_map_domain_grant_refs(hv->grants, count, domid, copy,
-                                           PROT_READ | PROT_WRITE);
+    return xengnttab_map_domain_grant_refs(hv->grants, count, domid, copy, PROT_READ | PROT_WRITE);
 }
 
 void hv_unmap(struct hv *hv, void *pages, uint32_t count)
@@ -134,8 +133,7 @@ int hv_events_fd(const struct hv_events *events)
 
 int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
 {
-    xenevtchn_port_or_error_t port =
-        xenevtchn_bind_interdomain(events->handle, domid, remote);
+    xenevtchn_port_or_error_t port = xenevtchn_bind_interdomain(events->handle, domid, remote);
 
     return port >= 0 ? (int)port : -(errno ? errno : EINVAL);
 }

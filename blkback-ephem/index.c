@@ -18,22 +18,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ORDER_MIN    9u
-#define ORDER_MAX    16u
-#define DENSE_BLOCKS (1u << ORDER_MIN)
-#define SPARSE_FULL  512u /* a wider node is halved here */
-#define SPARSE_DENSE 340u /* at order 9, 6 bytes an entry overtake 4 a block here */
-
-struct node {
-    uint16_t start; /* within the region */
-    uint8_t order;
-    bool dense;
-    bool zero;      /* ground state of a sparse node */
-    uint16_t count; /* entries of a sparse node */
-    uint16_t room;
-    uint32_t *slots; /* sparse: [room], followed by uint16_t keys[room]; dense: [DENSE_BLOCKS] */
-};
+#include "node.h"
 
 struct region {
     struct node **nodes;
@@ -47,21 +32,6 @@ struct index {
     size_t memory;
     struct region *regions;
 };
-
-static uint16_t *node_keys(const struct node *node)
-{
-    return (uint16_t *)(node->slots + node->room);
-}
-
-static uint32_t node_ground(const struct node *node)
-{
-    return node->zero ? INDEX_ZERO : INDEX_BASE;
-}
-
-static size_t node_bytes(const struct node *node)
-{
-    return sizeof(*node) + (node->dense ? DENSE_BLOCKS * 4 : (size_t)node->room * 6);
-}
 
 int index_open(struct index **out, uint64_t blocks, bool blank)
 {
@@ -86,17 +56,10 @@ int index_open(struct index **out, uint64_t blocks, bool blank)
     return 0;
 }
 
-static void node_free(struct index *index, struct node *node)
-{
-    index->memory -= node_bytes(node);
-    free(node->slots);
-    free(node);
-}
-
 static void region_clear(struct index *index, struct region *region)
 {
     for (uint16_t i = 0; i < region->count; i++)
-        node_free(index, region->nodes[i]);
+        node_free(&index->memory, region->nodes[i]);
     index->memory -= region->count * sizeof(struct node *);
     free(region->nodes);
     region->nodes = NULL;
@@ -128,32 +91,6 @@ static uint16_t region_find(const struct region *region, uint16_t at)
     return low;
 }
 
-/* The place of the first key not below `at`. */
-static uint16_t node_find(const struct node *node, uint16_t at)
-{
-    const uint16_t *keys = node_keys(node);
-    uint16_t low = 0, high = node->count;
-
-    while (low < high) {
-        uint16_t mid = (uint16_t)((low + high) / 2);
-        if (keys[mid] < at)
-            low = (uint16_t)(mid + 1);
-        else
-            high = mid;
-    }
-    return low;
-}
-
-static uint32_t node_get(const struct node *node, uint16_t at)
-{
-    if (node->dense)
-        return node->slots[at - node->start];
-    uint16_t i = node_find(node, at);
-    if (i < node->count && node_keys(node)[i] == at)
-        return node->slots[i];
-    return node_ground(node);
-}
-
 uint32_t index_get(const struct index *index, uint64_t block)
 {
     const struct region *region = &index->regions[block / INDEX_REGION_BLOCKS];
@@ -169,58 +106,6 @@ size_t index_memory(const struct index *index)
     return index->memory;
 }
 
-static struct node *node_new(struct index *index, uint16_t start, uint8_t order, bool zero)
-{
-    struct node *node = calloc(1, sizeof(*node));
-
-    if (!node)
-        return NULL;
-    node->start = start;
-    node->order = order;
-    node->zero = zero;
-    index->memory += node_bytes(node);
-    return node;
-}
-
-/* Makes room for `room` entries, keeping the first node->count. */
-static int node_resize(struct index *index, struct node *node, uint16_t room)
-{
-    uint32_t *slots = malloc((size_t)room * 6);
-
-    if (!slots)
-        return -ENOMEM;
-    index->memory -= node_bytes(node);
-    if (node->count) {
-        memcpy(slots, node->slots, node->count * sizeof(uint32_t));
-        memcpy(slots + room, node_keys(node), node->count * sizeof(uint16_t));
-    }
-    free(node->slots);
-    node->slots = slots;
-    node->room = room;
-    index->memory += node_bytes(node);
-    return 0;
-}
-
-/* A sparse node of order 9 becomes dense. */
-static int node_densify(struct index *index, struct node *node)
-{
-    uint32_t *slots = malloc(DENSE_BLOCKS * sizeof(*slots));
-
-    if (!slots)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < DENSE_BLOCKS; i++)
-        slots[i] = node_ground(node);
-    for (uint16_t i = 0; i < node->count; i++)
-        slots[node_keys(node)[i] - node->start] = node->slots[i];
-    index->memory -= node_bytes(node);
-    free(node->slots);
-    node->slots = slots;
-    node->dense = true;
-    node->count = node->room = 0;
-    index->memory += node_bytes(node);
-    return 0;
-}
-
 /* Halves the sparse node at `place`; its upper half follows it. */
 static int node_split(struct index *index, struct region *region, uint16_t place)
 {
@@ -228,15 +113,15 @@ static int node_split(struct index *index, struct region *region, uint16_t place
     uint16_t middle = (uint16_t)(low->start + (1u << (low->order - 1)));
     uint16_t cut = node_find(low, middle);
     uint16_t moved = (uint16_t)(low->count - cut);
-    struct node *high = node_new(index, middle, (uint8_t)(low->order - 1), low->zero);
+    struct node *high = node_new(&index->memory, middle, (uint8_t)(low->order - 1), low->zero);
 
     if (!high)
         return -ENOMEM;
     struct node **nodes = realloc(region->nodes, (region->count + 1u) * sizeof(*nodes));
     if (nodes)
         region->nodes = nodes;
-    if (!nodes || (moved && node_resize(index, high, moved))) {
-        node_free(index, high);
+    if (!nodes || (moved && node_resize(&index->memory, high, moved))) {
+        node_free(&index->memory, high);
         return -ENOMEM;
     }
     if (moved) {
@@ -254,30 +139,12 @@ static int node_split(struct index *index, struct region *region, uint16_t place
     return 0;
 }
 
-static int node_insert(struct index *index, struct node *node, uint16_t i, uint16_t at,
-                       uint32_t slot)
-{
-    if (node->count == node->room) {
-        uint16_t more = (uint16_t)(node->room / 8 < 4 ? 4 : node->room / 8);
-        if (node_resize(index, node, (uint16_t)(node->room + more)))
-            return -ENOMEM;
-    }
-    uint16_t *keys = node_keys(node);
-    size_t after = (size_t)(node->count - i);
-    memmove(keys + i + 1, keys + i, after * sizeof(*keys));
-    memmove(node->slots + i + 1, node->slots + i, after * sizeof(*node->slots));
-    keys[i] = at;
-    node->slots[i] = slot;
-    node->count++;
-    return 0;
-}
-
 static int region_open_nodes(struct index *index, struct region *region)
 {
     region->nodes = malloc(sizeof(*region->nodes));
     if (!region->nodes)
         return -ENOMEM;
-    region->nodes[0] = node_new(index, 0, ORDER_MAX, region->zero);
+    region->nodes[0] = node_new(&index->memory, 0, ORDER_MAX, region->zero);
     if (!region->nodes[0]) {
         free(region->nodes);
         region->nodes = NULL;
@@ -314,48 +181,13 @@ int index_set(struct index *index, uint64_t block, uint32_t slot, uint32_t *befo
             if (node_split(index, region, place))
                 return -ENOMEM;
         } else if (node->order == ORDER_MIN && node->count >= SPARSE_DENSE) {
-            if (node_densify(index, node))
+            if (node_densify(&index->memory, node))
                 return -ENOMEM;
         } else {
             *before = node_ground(node);
-            return node_insert(index, node, i, at, slot);
+            return node_insert(&index->memory, node, i, at, slot);
         }
     }
-}
-
-static void node_drop(const struct node *node, void (*drop)(void *, uint32_t), void *arg)
-{
-    uint32_t n = node->dense ? DENSE_BLOCKS : node->count;
-
-    for (uint32_t i = 0; i < n; i++)
-        if (node->slots[i] <= INDEX_MAX_SLOT)
-            drop(arg, node->slots[i]);
-}
-
-static void node_zero_whole(struct index *index, struct node *node)
-{
-    index->memory -= node_bytes(node);
-    free(node->slots);
-    node->slots = NULL;
-    node->count = node->room = 0;
-    node->dense = false;
-    node->zero = true;
-    index->memory += node_bytes(node);
-}
-
-/* Zeroes [from, to) of a node of order 9, but not all of it. */
-static int node_zero_part(struct index *index, struct node *node, uint32_t from, uint32_t to,
-                          void (*drop)(void *, uint32_t), void *arg)
-{
-    if (!node->dense && node_densify(index, node))
-        return -ENOMEM;
-    for (uint32_t i = from - node->start; i < to - node->start; i++) {
-        uint32_t slot = node->slots[i];
-        node->slots[i] = INDEX_ZERO;
-        if (slot <= INDEX_MAX_SLOT)
-            drop(arg, slot);
-    }
-    return 0;
 }
 
 /* [from, to) lies within the region. */
@@ -381,7 +213,7 @@ static int region_zero(struct index *index, struct region *region, uint32_t from
 
         if (from == node->start && to >= end) {
             node_drop(node, drop, arg);
-            node_zero_whole(index, node);
+            node_zero_whole(&index->memory, node);
             from = end;
         } else if (!node->dense && node->zero && !node->count) {
             from = end;
@@ -389,7 +221,7 @@ static int region_zero(struct index *index, struct region *region, uint32_t from
             err = node_split(index, region, place);
         } else {
             uint32_t stop = to < end ? to : end;
-            err = node_zero_part(index, node, from, stop, drop, arg);
+            err = node_zero_part(&index->memory, node, from, stop, drop, arg);
             from = stop;
         }
         if (err)

@@ -103,8 +103,8 @@ int iothread_open(struct iothread **out, uint32_t index, size_t arena_bytes)
         err = arena_open(&thread->arena, arena_bytes);
     if (err)
         goto out;
-    thread->completions =
-        (struct loop_source){.fd = aio_fd(thread->aio), .ready = iothread_completions};
+    thread->completions = (struct loop_source){.fd = aio_fd(thread->aio),
+                                               .ready = iothread_completions};
     err = mailbox_open(&thread->mailbox, thread->loop);
     if (!err)
         err = loop_add(thread->loop, &thread->completions, EPOLLIN);

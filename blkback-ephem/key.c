@@ -34,8 +34,7 @@ static int key_fill(struct key *key)
 int key_open(struct key **out)
 {
     int err;
-    void *page =
-        mmap(NULL, KEY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page = mmap(NULL, KEY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (page == MAP_FAILED)
         return -errno;

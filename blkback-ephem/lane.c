@@ -52,8 +52,7 @@ static void lane_retry(struct loop_timer *timer)
     }
 }
 
-int lane_open(struct lane **out, struct iothread *thread, struct pool *pool,
-              const struct key *key)
+int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key)
 {
     struct lane *lane = calloc(1, sizeof(*lane));
 
@@ -91,9 +90,8 @@ struct iothread *lane_thread(const struct lane *lane)
 
 static struct cipher_tweak vio_tweak(const struct vio *io, uint32_t i)
 {
-    return (struct cipher_tweak){.pool = pool_id(io->lane->pool),
-                                 .slot = io->slot[i],
-                                 .generation = io->generation[i]};
+    return (struct cipher_tweak){
+        .pool = pool_id(io->lane->pool), .slot = io->slot[i], .generation = io->generation[i]};
 }
 
 static uint8_t *vio_page(const struct vio *io, uint32_t i)
@@ -227,8 +225,7 @@ static void lane_issue(struct vio *io)
             list_append(&lane->starved, &io->link);
             return;
         }
-        lane_start(container_of(list_pop(&lane->idle), struct part, link), io, at, count,
-                   in_base);
+        lane_start(container_of(list_pop(&lane->idle), struct part, link), io, at, count, in_base);
         io->next += count;
     }
     if (!io->flying)

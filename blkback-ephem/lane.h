@@ -13,8 +13,7 @@
 struct key;
 
 /* Before the thread starts.  The key is read during the call only.  0 or negative errno. */
-int lane_open(struct lane **out, struct iothread *thread, struct pool *pool,
-              const struct key *key);
+int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key);
 /* After it has ended. */
 void lane_close(struct lane *lane);
 

@@ -32,7 +32,8 @@ static const char usage[] =
     "  --volume NAME=SPEC  a volume: cow:PATH[,size=SIZE] over a read-only file or device, or\n"
     "                      blank:SIZE; SIZE in bytes or with K, M, G, T\n"
     "  --pool dir:PATH     directory for the encrypted blocks (an unlinked file)\n"
-    "  --nbd SOCKET        unix socket to listen on; one NBD export a volume, the first the default\n"
+    "  --nbd SOCKET        unix socket to listen on; one NBD export a volume, the first the "
+    "default\n"
     "  --threads N         I/O threads, 1 to 16 (default 2)\n"
     "  --fd N              worker: socket to blkback-ephemd, which starts workers by itself\n";
 
@@ -59,8 +60,7 @@ static int main_serve(int argc, char **argv)
         } else if (c == '?') {
             return 2;
         } else {
-            log_error("serve: at most %u volumes and 1 to %u threads", SERVE_VOLUMES,
-                      WIRE_THREADS);
+            log_error("serve: at most %u volumes and 1 to %u threads", SERVE_VOLUMES, WIRE_THREADS);
             return 2;
         }
     }

@@ -132,8 +132,8 @@ static void overlay_part(void *arg, uint32_t slot)
 {
     struct overlay *overlay = arg;
 
-    overlay->partings[(overlay->first + overlay->count) % overlay->room] =
-        (struct parting){.tag = overlay->next_read, .slot = slot};
+    overlay->partings[(overlay->first + overlay->count) % overlay->room] = (struct parting){
+        .tag = overlay->next_read, .slot = slot};
     overlay->count++;
     overlay->in_slots--;
 }
@@ -186,6 +186,5 @@ uint64_t overlay_blocks(const struct overlay *overlay)
 
 size_t overlay_memory(const struct overlay *overlay)
 {
-    return sizeof(*overlay) + index_memory(overlay->index) +
-           overlay->room * sizeof(struct parting);
+    return sizeof(*overlay) + index_memory(overlay->index) + overlay->room * sizeof(struct parting);
 }

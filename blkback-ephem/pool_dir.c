@@ -21,9 +21,9 @@ static int pool_dir_grow(int fd, uint64_t offset, uint64_t length)
 static void pool_dir_punch(int fd, uint64_t offset, uint64_t length)
 {
     /* Failure only costs space: the slots' generations outlive the extent either way. */
-    while (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                     (off_t)length) &&
-           errno == EINTR)
+    while (
+        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)length) &&
+        errno == EINTR)
         ;
 }
 

@@ -187,9 +187,8 @@ int pump_open(struct pump **out, struct lane *lane, struct hv *hv)
         return -ENOMEM;
     pump->lane = lane;
     pump->hv = hv;
-    struct list *lists[] = {&pump->events,   &pump->queues, &pump->ready,
-                            &pump->starving, &pump->idle,   &pump->fresh,
-                            &pump->done};
+    struct list *lists[] = {&pump->events, &pump->queues, &pump->ready, &pump->starving,
+                            &pump->idle,   &pump->fresh,  &pump->done};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         list_init(lists[i]);
     pump->hook.flush = pump_flush;
@@ -242,8 +241,7 @@ int pump_events_add(struct pump *pump, uint32_t domid, int fd)
     }
     handle->pump = pump;
     handle->domid = domid;
-    handle->source =
-        (struct loop_source){.fd = hv_events_fd(handle->events), .ready = pump_event};
+    handle->source = (struct loop_source){.fd = hv_events_fd(handle->events), .ready = pump_event};
     err = loop_add(iothread_loop(lane_thread(pump->lane)), &handle->source, EPOLLIN);
     if (err) {
         hv_events_close(handle->events);

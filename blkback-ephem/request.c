@@ -69,8 +69,7 @@ bool request_begin(struct request *request)
     if (request_moves(request)) {
         /* A block more for a start inside a block, two for merging the edges. */
         request->pages = request->ask.nseg + 3u;
-        request->io.buf =
-            arena_get(iothread_arena(lane_thread(queue->pump->lane)), request->pages);
+        request->io.buf = arena_get(iothread_arena(lane_thread(queue->pump->lane)), request->pages);
         if (!request->io.buf)
             return false;
     }
@@ -95,12 +94,13 @@ static void copies_add(struct request *request, uint32_t ref, uint16_t offset, u
     if (pump->ncopies == PUMP_COPIES)
         copies_run(pump);
     pump->owners[pump->ncopies] = request;
-    pump->copies[pump->ncopies++] = (struct hv_copy){.ref = ref,
-                                                     .domid = (uint16_t)request->queue->config.domid,
-                                                     .offset = offset,
-                                                     .length = length,
-                                                     .to_guest = to_guest,
-                                                     .local = local};
+    pump->copies[pump->ncopies++] = (struct hv_copy){
+        .ref = ref,
+        .domid = (uint16_t)request->queue->config.domid,
+        .offset = offset,
+        .length = length,
+        .to_guest = to_guest,
+        .local = local};
 }
 
 static void request_copy_data(struct request *request, bool to_guest)

@@ -22,8 +22,8 @@ enum { REQ_PROD = 0, REQ_EVENT = 1, RSP_PROD = 2, RSP_EVENT = 3 };
 
 struct layout {
     uint16_t slot, response;
-    uint8_t id, sector, segments;                                       /* direct */
-    uint8_t discard_id, discard_sector, discard_count;                  /* discard */
+    uint8_t id, sector, segments;                      /* direct */
+    uint8_t discard_id, discard_sector, discard_count; /* discard */
     uint8_t indirect_op, indirect_nseg, indirect_id, indirect_sector, indirect_refs;
     uint8_t rsp_op, rsp_status;
 };
@@ -137,7 +137,8 @@ static void ring_decode(struct ring_request *request, const struct layout *l, co
 void ring_fetch(struct ring *ring, struct ring_request *request)
 {
     const struct layout *l = &layouts[ring->abi];
-    const volatile uint32_t *from = (const volatile uint32_t *)(void *)ring_slot(ring, ring->req_cons);
+    const volatile uint32_t *from = (const volatile uint32_t *)(void *)ring_slot(ring,
+                                                                                 ring->req_cons);
     uint32_t copy[RING_SLOT_MAX / 4];
 
     for (uint32_t i = 0; i < l->slot / 4u; i++)
@@ -181,8 +182,7 @@ enum ring_status ring_check_header(const struct ring_request *request,
     case RING_OP_DISCARD:
         if (!limits->discard)
             return RING_UNSUPPORTED;
-        if (limits->readonly || !request->discard_sectors ||
-            request->sector > limits->sectors ||
+        if (limits->readonly || !request->discard_sectors || request->sector > limits->sectors ||
             request->discard_sectors > limits->sectors - request->sector)
             return RING_ERROR;
         return RING_OKAY;

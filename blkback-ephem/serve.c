@@ -168,8 +168,8 @@ static int serve_start(struct serve *serve)
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
-    serve->signals = (struct loop_source){
-        .fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), .ready = serve_signalled};
+    serve->signals = (struct loop_source){.fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK),
+                                          .ready = serve_signalled};
     err = sandbox_drop(true);
     if (!err)
         err = engine_start(serve->engine);

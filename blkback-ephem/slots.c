@@ -98,8 +98,8 @@ uint32_t slots_take(struct slots *slots, uint32_t want, bool scrape, uint32_t *s
     uint32_t got = 0;
 
     while (got < want) {
-        struct extent *extent =
-            slots->current == SLOTS_NO_EXTENT ? NULL : slots->extents[slots->current];
+        struct extent *extent = slots->current == SLOTS_NO_EXTENT ? NULL
+                                                                  : slots->extents[slots->current];
         uint32_t at = extent ? extent_next(extent, slots->cursor) : SLOTS_PER_EXTENT;
 
         if (at == SLOTS_PER_EXTENT) {

@@ -42,9 +42,9 @@ struct vio {
     struct work work;
     struct list link; /* lane: starved or held */
     void (*step)(struct vio *io);
-    uint64_t first;                  /* block */
-    uint32_t blocks;                 /* touched */
-    uint32_t entries, next, flying;  /* of the transfer that is running */
+    uint64_t first;                 /* block */
+    uint32_t blocks;                /* touched */
+    uint32_t entries, next, flying; /* of the transfer that is running */
     int error;
     bool reading, merging, held;
     bool waiting; /* for its claim; under the volume's lock */

@@ -126,8 +126,8 @@ static bool store_is_swap(dev_t device)
     bool found = false;
 
     while (f && !found && fgets(line, sizeof(line), f))
-        found = sscanf(line, "%255s", path) == 1 && stat(path, &st) == 0 &&
-                S_ISBLK(st.st_mode) && st.st_rdev == device;
+        found = sscanf(line, "%255s", path) == 1 && stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
+                st.st_rdev == device;
     if (f)
         fclose(f);
     return found;
@@ -168,8 +168,8 @@ static int store_base_size(int fd, const struct stat *st, const char *path, uint
         return store_fail(text, -EISDIR,
                           "base " PATH_SHOWN ": a directory: name a file or a block device", path);
     if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
-        return store_fail(text, -EINVAL,
-                          "base " PATH_SHOWN ": neither a file nor a block device", path);
+        return store_fail(text, -EINVAL, "base " PATH_SHOWN ": neither a file nor a block device",
+                          path);
     *bytes = (uint64_t)st->st_size;
     if (S_ISBLK(st->st_mode) && ioctl(fd, BLKGETSIZE64, bytes))
         return store_fail(text, -errno, "base " PATH_SHOWN ": size unknown: %s", path,

@@ -66,15 +66,15 @@ enum wire_protocol { WIRE_X86_64 = 0, WIRE_X86_32 = 1 };
 
 struct wire_hello {
     uint32_t version;
-    uint32_t threads;        /* 1..WIRE_THREADS */
-    char note[WIRE_NOTE];    /* the daemon's own words, given back at RESUME; NUL-terminated */
+    uint32_t threads;     /* 1..WIRE_THREADS */
+    char note[WIRE_NOTE]; /* the daemon's own words, given back at RESUME; NUL-terminated */
 };
 
 #define WIRE_VOLUME_READONLY 1u
 #define WIRE_VOLUME_DISCARD  2u /* discard is offered to the guest */
 
 struct wire_volume {
-    uint32_t id;         /* 0..WIRE_VOLUMES-1 */
+    uint32_t id; /* 0..WIRE_VOLUMES-1 */
     uint32_t flags;
     uint64_t bytes;      /* multiple of 512, not 0 */
     uint64_t base_bytes; /* 0: blank; multiple of 512; at most the file's size */
@@ -93,7 +93,7 @@ struct wire_queue {
 };
 
 struct wire_door {
-    uint32_t id;     /* 0..WIRE_DOORS-1 */
+    uint32_t id; /* 0..WIRE_DOORS-1 */
     uint32_t volume;
     uint32_t domid;
     uint32_t devid;
@@ -104,8 +104,8 @@ struct wire_door {
 };
 
 struct wire_reply {
-    int32_t error;          /* 0 or negative errno */
-    char text[WIRE_TEXT];   /* what and where, when error */
+    int32_t error;        /* 0 or negative errno */
+    char text[WIRE_TEXT]; /* what and where, when error */
 };
 
 struct wire_stats_volume {
@@ -114,16 +114,16 @@ struct wire_stats_volume {
     uint64_t reads, writes, flushes, discards; /* requests */
     uint64_t bytes_read, bytes_written;
     uint64_t errors;
-    uint64_t blocks;     /* blocks in slots */
+    uint64_t blocks; /* blocks in slots */
     uint64_t index_bytes;
 };
 
 struct wire_stats_guest {
-    uint64_t pool_bytes;   /* taken from the pool */
-    uint64_t pool_used;    /* of which hold data */
-    uint64_t held;         /* writes held for want of space, now */
-    uint64_t held_since;   /* CLOCK_REALTIME seconds, 0 when none */
-    uint64_t resident;     /* bytes, from /proc/self/statm */
+    uint64_t pool_bytes; /* taken from the pool */
+    uint64_t pool_used;  /* of which hold data */
+    uint64_t held;       /* writes held for want of space, now */
+    uint64_t held_since; /* CLOCK_REALTIME seconds, 0 when none */
+    uint64_t resident;   /* bytes, from /proc/self/statm */
 };
 
 struct wire_msg {
@@ -131,9 +131,9 @@ struct wire_msg {
     uint32_t cookie;
     union {
         struct wire_hello hello;
-        struct wire_volume volume;  /* VOLUME_ADD; VOLUME_DEL uses id only */
-        struct wire_evtchn evtchn;  /* EVTCHN_DEL uses domid only */
-        struct wire_door door;      /* CONNECT */
+        struct wire_volume volume; /* VOLUME_ADD; VOLUME_DEL uses id only */
+        struct wire_evtchn evtchn; /* EVTCHN_DEL uses domid only */
+        struct wire_door door;     /* CONNECT */
         struct {
             uint32_t id;
             uint32_t force;

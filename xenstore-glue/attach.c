@@ -308,7 +308,7 @@ static int attach_ring_body(struct xenstore *xs, void *arg)
 static void attach_connected(void *arg, int error, const char *text)
 {
     struct vbd *vbd = arg;
-    char words[WIRE_TEXT];
+    char words[WIRE_TEXT + 32];
 
     if (!error) {
         vbd->door = VBD_SERVED;
@@ -320,9 +320,9 @@ static void attach_connected(void *arg, int error, const char *text)
     vbd->door = VBD_NO_DOOR;
     if (error == -EPIPE)
         return;
-    if (!text[0])
-        snprintf(words, sizeof(words), "its ring cannot be served: %s", strerror(-error));
-    attach_refuse(vbd, text[0] ? text : words);
+    snprintf(words, sizeof(words), "its ring cannot be served: %s",
+             text[0] ? text : strerror(-error));
+    attach_refuse(vbd, words);
 }
 
 void attach_connect(struct vbd *vbd)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * control: clients, their questions and what those wait for.  A question about the workers' figures
- * waits for all asked workers or for CONTROL_STATS ms, whichever comes first; a client may hang up
- * meanwhile, so the waiting is an object of its own.
+ * control: clients and their lines.  What a line asks is question.c's.
  */
 #include "control.h"
 
@@ -16,50 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "life.h"
-#include "log.h"
-#include "paths.h"
-#include "scan.h"
-#include "status.h"
-#include "vbd.h"
+#include "question.h"
 
 #define CONTROL_CLIENTS 64
-#define CONTROL_HOTPLUG 30000 /* ms */
-#define CONTROL_STATS   2000
-
-struct control {
-    struct glue *glue;
-    struct loop_source source;
-    struct list clients;
-    struct list waits;
-    unsigned int count;
-};
-
-enum control_doing { CONTROL_IDLE, CONTROL_WAITS_VOLUME, CONTROL_WAITS_STATS };
-
-struct control_client {
-    struct list link;
-    struct control *control;
-    struct loop_source source;
-    struct loop_timer timer;
-    enum control_doing doing;
-    struct path_vbd vbd; /* CONTROL_WAITS_VOLUME */
-    uint64_t scan;       /* the scan it waits for at least */
-    bool one;            /* CONTROL_WAITS_STATS: about `domid` only */
-    uint32_t domid;
-    struct control_wait *wait;
-    char in[CONTROL_LINE];
-    size_t filled;
-    char *out;
-    size_t len, sent;
-};
-
-/* Workers' answers under way; outlives its client. */
-struct control_wait {
-    struct list link;
-    struct control_client *client;
-    unsigned int left;
-};
 
 static void client_free(struct control_client *client)
 {
@@ -99,7 +56,7 @@ static bool client_flush(struct control_client *client)
 }
 
 /* Takes `answer`.  The client may be gone afterwards. */
-static bool client_answer(struct control_client *client, json_t *answer)
+bool control_answer(struct control_client *client, json_t *answer)
 {
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
@@ -120,147 +77,18 @@ static bool client_answer(struct control_client *client, json_t *answer)
     return client_flush(client);
 }
 
-static bool client_refuse(struct control_client *client, const char *error)
+bool control_refuse(struct control_client *client, const char *error)
 {
     json_t *answer = json_object();
     json_t *text = json_string(error);
 
     json_object_set_new(answer, "ok", json_false());
     json_object_set_new(answer, "error", text ? text : json_string("failed"));
-    return client_answer(client, answer);
-}
-
-/* Answers a hotplug question once the vbd is decided.  False when the client is gone. */
-static bool client_check_volume(struct control_client *client)
-{
-    struct glue *glue = client->control->glue;
-    const struct vbd *vbd = vbd_find(glue, &client->vbd);
-    char text[WIRE_TEXT + 64];
-
-    if (vbd && vbd->failure[0])
-        return client_refuse(client, vbd->failure);
-    if (vbd && vbd->lost)
-        return client_refuse(client, "the guest's worker died; start the guest again");
-    if (vbd && vbd->volume == VBD_READY)
-        return client_answer(client, json_pack("{s:b}", "ok", 1));
-    if (!vbd && scan_count(glue->scan) > client->scan) {
-        snprintf(text, sizeof(text),
-                 PATH_BACKEND "/%u/%u: no such backend with a script named block-ephem",
-                 client->vbd.domid, client->vbd.devid);
-        return client_refuse(client, text);
-    }
-    return true;
-}
-
-static void client_run(struct control_client *client);
-
-static void client_late(struct loop_timer *timer)
-{
-    struct control_client *client = container_of(timer, struct control_client, timer);
-    struct glue *glue = client->control->glue;
-
-    bool here;
-
-    if (client->doing == CONTROL_WAITS_STATS)
-        here = client_answer(client,
-                             status_answer(glue, client->one ? &client->domid : NULL, true));
-    else
-        here = client_refuse(client,
-                             "the volume is not ready after 30 s; see blkback-ephemd's log");
-    if (here)
-        client_run(client);
-}
-
-static bool client_hotplug(struct control_client *client, const json_t *question)
-{
-    const char *path = json_string_value(json_object_get(question, "path"));
-    struct glue *glue = client->control->glue;
-
-    if (!path || path_parse_backend(path, &client->vbd))
-        return client_refuse(client, "hotplug: path is not " PATH_BACKEND "/<domid>/<devid>");
-    client->doing = CONTROL_WAITS_VOLUME;
-    client->scan = scan_count(glue->scan);
-    client->timer.fire = client_late;
-    loop_timer_set(glue->loop, &client->timer, CONTROL_HOTPLUG);
-    glue_changed(glue);
-    return client_check_volume(client);
-}
-
-static void control_stats_done(void *arg, int error, const char *text)
-{
-    struct control_wait *wait = arg;
-    struct control_client *client = wait->client;
-
-    (void)error;
-    (void)text;
-    if (--wait->left)
-        return;
-    list_remove(&wait->link);
-    free(wait);
-    if (!client)
-        return;
-    client->wait = NULL;
-    client_answer(client,
-                  status_answer(client->control->glue, client->one ? &client->domid : NULL, true));
-}
-
-static bool client_status(struct control_client *client, const json_t *question)
-{
-    struct glue *glue = client->control->glue;
-    const char *domain = json_string_value(json_object_get(question, "domain"));
-    struct control_wait *wait;
-
-    client->one = domain != NULL;
-    if (domain && !status_find(glue, domain, &client->domid))
-        return client_refuse(client, "no such guest, or it has no ephemeral volume");
-    wait = calloc(1, sizeof(*wait));
-    if (!wait)
-        return client_refuse(client, "out of memory");
-    list_for_each(it, &glue->lives)
-    {
-        struct life *life = container_of(it, struct life, link);
-
-        if (life->phase == LIFE_SERVING &&
-            (!client->one || life->domid == life_guest_of(glue, client->domid)) &&
-            !life_ask_stats(life, control_stats_done, wait))
-            wait->left++;
-    }
-    if (!wait->left) {
-        free(wait);
-        return client_answer(client,
-                             status_answer(glue, client->one ? &client->domid : NULL, true));
-    }
-    wait->client = client;
-    client->wait = wait;
-    list_append(&client->control->waits, &wait->link);
-    client->doing = CONTROL_WAITS_STATS;
-    client->timer.fire = client_late;
-    loop_timer_set(glue->loop, &client->timer, CONTROL_STATS);
-    return true;
-}
-
-static bool client_question(struct control_client *client, const char *line, size_t len)
-{
-    json_t *question = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-    const char *cmd = json_string_value(json_object_get(question, "cmd"));
-    bool here;
-
-    if (!cmd)
-        here = client_refuse(client, "not a JSON object with a cmd");
-    else if (!strcmp(cmd, "hotplug"))
-        here = client_hotplug(client, question);
-    else if (!strcmp(cmd, "list"))
-        here = client_answer(client, status_answer(client->control->glue, NULL, false));
-    else if (!strcmp(cmd, "status"))
-        here = client_status(client, question);
-    else
-        here = client_refuse(client, "unknown cmd");
-    json_decref(question);
-    return here;
+    return control_answer(client, answer);
 }
 
 /* Runs the lines that have arrived, one at a time. */
-static void client_run(struct control_client *client)
+void control_run(struct control_client *client)
 {
     char *end;
 
@@ -272,7 +100,7 @@ static void client_run(struct control_client *client)
         memcpy(line, client->in, len);
         client->filled -= len + 1;
         memmove(client->in, end + 1, client->filled);
-        if (!client_question(client, line, len))
+        if (!question_ask(client, line, len))
             return;
     }
     if (client->doing != CONTROL_IDLE)
@@ -287,7 +115,7 @@ static void client_ready(struct loop_source *source, uint32_t events)
 
     if (client->out) {
         if (events & EPOLLOUT && client_flush(client) && !client->out)
-            client_run(client);
+            control_run(client);
         else if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLOUT))
             client_free(client);
         return;
@@ -305,7 +133,7 @@ static void client_ready(struct loop_source *source, uint32_t events)
         return;
     }
     client->filled += (size_t)got;
-    client_run(client);
+    control_run(client);
 }
 
 static bool control_admits(const struct control *control, int fd)
@@ -347,9 +175,9 @@ void control_scanned(struct control *control)
     {
         struct control_client *client = container_of(it, struct control_client, link);
 
-        if (client->doing == CONTROL_WAITS_VOLUME && client_check_volume(client) &&
+        if (client->doing == CONTROL_WAITS_VOLUME && question_check_volume(client) &&
             client->doing == CONTROL_IDLE)
-            client_run(client);
+            control_run(client);
     }
 }
 

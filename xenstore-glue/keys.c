@@ -163,5 +163,7 @@ int keys_read(keys_reader *read, void *from, uint32_t queues, struct wire_door *
             snprintf(prefix, sizeof(prefix), "queue-%u/", i);
         err = keys_queue(&k, prefix, door->order, given, &door->queue[i]);
     }
+    if (!err)
+        text[0] = '\0';
     return err;
 }

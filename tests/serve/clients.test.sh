@@ -14,9 +14,9 @@ exports_listed() {
     nbdinfo --list --json "$(uri)" >"$WORK/list"
     [ "$(jq -r '.exports[]."export-name"' "$WORK/list" | xargs)" = "xvda xvdc xvdd" ]
     [ "$(jq -r '.exports[]."export-size"' "$WORK/list" | xargs)" = "$BYTES 1073741824 67108864" ]
-    [ "$(jq -r '.exports[]."block-size-minimum"' "$WORK/list" | sort -u)" = 512 ]
-    [ "$(jq -r '.exports[]."block-size-preferred"' "$WORK/list" | sort -u)" = 4096 ]
-    [ "$(jq -r '.exports[]."block-size-maximum"' "$WORK/list" | sort -u)" = 1048576 ]
+    [ "$(jq -r '.exports[].block_size_minimum' "$WORK/list" | sort -u)" = 512 ]
+    [ "$(jq -r '.exports[].block_size_preferred' "$WORK/list" | sort -u)" = 4096 ]
+    [ "$(jq -r '.exports[].block_size_maximum' "$WORK/list" | sort -u)" = 1048576 ]
     local flag
     for flag in can_multi_conn can_trim can_zero can_fua can_flush; do
         [ "$(jq -r ".exports[].$flag" "$WORK/list" | sort -u)" = true ]

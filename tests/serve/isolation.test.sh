@@ -44,7 +44,7 @@ only_ciphertext() {
 }
 
 neighbours_do_not_see() {
-    local mine=$PID sock=$SOCK
+    local sock=$SOCK
     SOCK=$WORK/sock2 POOL=$WORK/pool2
     mkdir "$POOL"
     serve --volume "xvda=cow:$BASE"
@@ -53,7 +53,6 @@ neighbours_do_not_see() {
     qemu-img compare -f raw -F raw "$BASE" "$(uri xvda)"
     SOCK=$WORK/sock2
     serve_end
-    PID=$mine
 }
 
 pristine_again() {
@@ -69,7 +68,7 @@ killed_leaves_nothing() {
     serve --volume "xvda=cow:$BASE" --volume xvdc=blank:256M
     qio xvdc "write -P 0x55 0 8M"
     kill -KILL "$PID"
-    wait "$PID" || true
+    [ "$(serve_status)" = 137 ]
     [ -z "$(ls -A "$POOL")" ]
     # Its socket file is a leftover and must not keep the next one from starting.
     serve --volume "xvda=cow:$BASE"

@@ -19,6 +19,7 @@ chmod 755 "$WORK"
 POOL=$WORK/pool
 SOCK=$WORK/sock
 PID=
+ERR=$SOCK.err
 SERVERS=()
 UNDO=()
 mkdir -m 755 "$POOL"
@@ -26,9 +27,7 @@ mkdir -m 755 "$POOL"
 # Ends what this script started, in the reverse order of starting.
 finish() {
     local i
-    for i in "${SERVERS[@]:-}"; do
-        [ -z "$i" ] || kill -KILL "$i" 2>/dev/null || true
-    done
+    try_end
     for ((i = ${#UNDO[@]} - 1; i >= 0; i--)); do
         eval "${UNDO[$i]}" || true
     done
@@ -36,36 +35,55 @@ finish() {
 }
 trap finish EXIT
 
-# serve ARG...: starts a server on $SOCK and waits until it is ready.  Sets PID.
+# serve ARG...: starts a server on $SOCK with $POOL and waits until it is ready.  Sets PID and ERR.
 serve() {
-    local i
-    : >"$WORK/out"
-    : >"$WORK/err"
-    "$EPHEM" serve "$@" --pool "dir:$POOL" --nbd "$SOCK" >"$WORK/out" 2>"$WORK/err" &
-    PID=$!
-    SERVERS+=("$PID")
+    local i status=$SOCK.status
+    ERR=$SOCK.err
+    rm -f "$status" "$SOCK.out" "$SOCK.pid"
+    {
+        "$EPHEM" serve "$@" --pool "dir:$POOL" --nbd "$SOCK" >"$SOCK.out" 2>"$ERR" &
+        echo $! >"$SOCK.pid"
+        rc=0
+        wait $! || rc=$?
+        echo $rc >"$status"
+    } &
     for ((i = 0; i < 400; i++)); do
-        grep -q '^ready$' "$WORK/out" && return 0
-        kill -0 "$PID" 2>/dev/null || break
+        [ ! -s "$status" ] || break
+        if grep -qs '^ready$' "$SOCK.out"; then
+            PID=$(cat "$SOCK.pid")
+            SERVERS+=("$PID")
+            return 0
+        fi
         sleep 0.05
     done
-    echo "the server did not become ready:" >&2
-    cat "$WORK/err" >&2
+    echo "the server did not become ready:"
+    cat "$ERR"
     return 1
+}
+
+# Waits for the server's end and tells its exit status.
+serve_status() {
+    local i
+    for ((i = 0; i < 400; i++)); do
+        if [ -s "$SOCK.status" ]; then
+            cat "$SOCK.status"
+            return 0
+        fi
+        sleep 0.05
+    done
+    kill -KILL "$PID"
+    echo "hangs"
 }
 
 # Ends the server; fails unless it leaves cleanly and leaves nothing behind.
 serve_end() {
-    local rc=0
+    local rc
     kill -TERM "$PID"
-    (sleep 20 && kill -KILL "$PID") 2>/dev/null &
-    local guard=$!
-    wait "$PID" || rc=$?
-    kill "$guard" 2>/dev/null || true
-    [ "$rc" -eq 0 ] || { echo "the server ended with status $rc"; cat "$WORK/err"; return 1; }
+    rc=$(serve_status)
+    [ "$rc" = 0 ] || { echo "the server's end: $rc"; cat "$ERR"; return 1; }
     [ ! -e "$SOCK" ] || { echo "the socket is still there"; return 1; }
     [ -z "$(ls -A "$POOL")" ] || { echo "left in the pool:"; ls -la "$POOL"; return 1; }
-    ! grep -E 'Sanitizer|runtime error' "$WORK/err"
+    ! grep -E 'Sanitizer|runtime error' "$ERR"
 }
 
 # uri NAME: where the volume is; without NAME, the default export.
@@ -82,23 +100,35 @@ qio() { # NAME COMMAND...: qemu-io commands on a volume; any mismatch is a failu
     ! grep -iE 'verification failed|error|failed' "$WORK/qio"
 }
 
+# Kills what is left of the servers and waits until they are gone.
+try_end() {
+    local i
+    for i in "${SERVERS[@]:-}"; do
+        [ -n "$i" ] || continue
+        kill -KILL "$i" 2>/dev/null || true
+        while kill -0 "$i" 2>/dev/null; do sleep 0.05; done
+    done
+}
+
 # try NAME COMMAND...: one case, in a subshell of its own.
 try() {
-    local name=$1 rc=0
+    local name=$1 rc=0 log
+    log=$(mktemp "$WORK/log.XXXXXX")
     shift
     set +e
     (
-        trap - EXIT
+        SERVERS=()
+        trap try_end EXIT
         set -e
         "$@"
-    ) >"$WORK/log" 2>&1
+    ) >"$log" 2>&1
     rc=$?
     set -e
     if [ "$rc" -eq 0 ]; then
         echo "ok $name"
     else
         echo "not ok $name"
-        sed 's/^/    /' "$WORK/log" | tail -n 25
+        sed 's/^/    /' "$log" | tail -n 25
     fi
 }
 

@@ -100,6 +100,9 @@ same_base() {
 	check both-names both_names
 
 	# Destroy in mid-I/O
+	guest_tell beta hard
+	check beta-in-mid-io guest_wait beta 60 hard
+	check beta-beats-harder guest_beats beta
 	start=$(now)
 	check destroy xl destroy beta
 	check destroy-in-time [ $(($(now) - start)) -lt 10 ]
@@ -123,6 +126,8 @@ daemon_killed() {
 	local domid pids
 	start_writer epsilon
 	guest_tell epsilon go
+	guest_tell epsilon hard
+	check epsilon-in-mid-io guest_wait epsilon 60 hard
 	check epsilon-beats guest_beats epsilon
 	check kill-daemon daemon_stop KILL
 	check gamma-without-daemon guest_beats gamma

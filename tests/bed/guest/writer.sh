@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # writer.sh - in the guest: first write our own name on xvdb and see that it stays ours while another
-# guest on the same base does the same; then write, and read back from the disk, until told to stop.
+# guest on the same base does the same; then write, and read back from the disk, until told to "stop".
+# Told "hard", keep 32 more writes in flight from then on.
 
 write_name() { mount /dev/xvdb /mnt && yes "$name" | head -n 100000 >/mnt/name && drop_caches; }
 check writes-its-name write_name
@@ -18,6 +19,11 @@ beat() {
 	dd if=/tmp/block of=/dev/xvdb bs=65536 seek=$(($1 % 900 + 64)) oflag=direct conv=notrunc status=none &&
 		dd if=/dev/xvdb bs=65536 skip=$(($1 % 900 + 64)) count=1 iflag=direct status=none | cmp - /tmp/block
 }
+hard() {
+	fio --name=hard --filename=/dev/xvdb --size=4M --rw=randwrite --bs=4k --iodepth=32 --ioengine=libaio \
+		--direct=1 --time_based --runtime=36000 >/dev/null 2>&1 &
+	say hard
+}
 n=0
 word=
 say beating
@@ -25,6 +31,7 @@ until [ "$word" = stop ]; do
 	n=$((n + 1))
 	beat "$n" || { fail "beat-$n" "block $n was not served"; break; }
 	say "beat $n"
-	read -r -t 0.05 word || true
+	read -r -t 0.3 word || true
+	[ "$word" != hard ] || { hard; word=; }
 done
 [ "$word" != stop ] || pass served-to-the-end

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guest_life: the state of a worker under the daemon, private to guest*.c.  Owned by the main thread.
+ */
+#ifndef EPHEM_GUEST_LIFE_H
+#define EPHEM_GUEST_LIFE_H
+
+#include <stdbool.h>
+#include "loop.h"
+#include "wire.h"
+
+struct door;
+struct engine;
+struct guest;
+struct mailbox;
+struct volume;
+
+struct guest_volume {
+    struct volume *volume;
+    struct wire_volume asked;
+};
+
+struct guest_door {
+    struct door *door;
+    struct guest *guest;
+    uint32_t connect_cookie;    /* of a CONNECT that failed and is being undone */
+    uint32_t disconnect_cookie; /* 0: nobody waits for the end */
+    int error;
+};
+
+struct guest {
+    struct loop *loop;
+    struct mailbox *mailbox;
+    struct engine *engine;
+    struct loop_source daemon, listener;
+    struct loop_timer tick;
+    bool ended;
+    int status;
+    struct wire_hello hello;
+    struct guest_volume volumes[WIRE_VOLUMES];
+    struct guest_door doors[WIRE_DOORS];
+    bool domains[1u << 16];
+};
+
+/* guest.c: to the daemon; dropped while there is none. */
+void guest_send(struct guest *guest, const struct wire_msg *msg);
+void guest_reply(struct guest *guest, uint32_t cookie, int error, const char *text);
+void guest_reply_errno(struct guest *guest, uint32_t cookie, int error);
+
+/* guest_volumes.c */
+void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
+void guest_volume_del(struct guest *guest, const struct wire_msg *msg);
+uint32_t guest_volume_doors(const struct guest *guest, uint32_t id);
+void guest_stats(struct guest *guest, uint32_t cookie);
+void guest_resume(struct guest *guest, uint32_t cookie);
+
+/* guest_doors.c */
+void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
+void guest_evtchn_del(struct guest *guest, const struct wire_msg *msg);
+void guest_connect(struct guest *guest, const struct wire_msg *msg);
+void guest_disconnect(struct guest *guest, const struct wire_msg *msg);
+
+#endif

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * guest_volumes: VOLUME_ADD and VOLUME_DEL, and what a guest's volumes tell: statistics, and the
+ * replay of everything in force for a daemon that starts anew.
+ */
+#include "guest_life.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "door.h"
+#include "engine.h"
+#include "pool.h"
+#include "util.h"
+#include "volume.h"
+
+uint32_t guest_volume_doors(const struct guest *guest, uint32_t id)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < WIRE_DOORS; i++)
+        n += guest->doors[i].door && door_config(guest->doors[i].door)->volume == id;
+    return n;
+}
+
+static int guest_volume_check(const struct guest *guest, const struct wire_volume *asked, int fd)
+{
+    if (asked->id >= WIRE_VOLUMES || guest->volumes[asked->id].volume)
+        return -EINVAL;
+    if (!asked->bytes || asked->bytes % SECTOR_SIZE || asked->base_bytes % SECTOR_SIZE ||
+        asked->base_bytes > asked->bytes || (asked->base_bytes != 0) != (fd >= 0))
+        return -EINVAL;
+    return 0;
+}
+
+void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    const struct wire_volume *asked = &msg->u.volume;
+    int err = guest_volume_check(guest, asked, fds[0]);
+
+    if (!err) {
+        struct volume_config config = {
+            .bytes = asked->bytes,
+            .base_bytes = asked->base_bytes,
+            .base = fds[0],
+            .readonly = asked->flags & WIRE_VOLUME_READONLY,
+            .discard = asked->flags & WIRE_VOLUME_DISCARD,
+        };
+        memcpy(config.name, asked->name, sizeof(config.name));
+        struct guest_volume *place = &guest->volumes[asked->id];
+        err = volume_open(&place->volume, engine_pool(guest->engine), &config);
+        if (!err) {
+            place->asked = *asked;
+            fds[0] = -1;
+        }
+    }
+    guest_reply_errno(guest, msg->cookie, err);
+}
+
+void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
+{
+    uint32_t id = msg->u.volume.id;
+    int err = 0;
+
+    if (id >= WIRE_VOLUMES || !guest->volumes[id].volume)
+        err = -ENOENT;
+    else if (guest_volume_doors(guest, id))
+        err = -EBUSY;
+    if (!err) {
+        volume_close(guest->volumes[id].volume);
+        guest->volumes[id].volume = NULL;
+    }
+    guest_reply_errno(guest, msg->cookie, err);
+}
+
+static uint64_t guest_resident(void)
+{
+    unsigned long long size = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (f && fscanf(f, "%llu %llu", &size, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void guest_stats(struct guest *guest, uint32_t cookie)
+{
+    struct wire_msg msg;
+
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++) {
+        struct volume_stats stats;
+        if (!guest->volumes[i].volume)
+            continue;
+        volume_stats(guest->volumes[i].volume, &stats);
+        wire_start(&msg, WIRE_STATS_VOLUME, cookie);
+        msg.u.stats_volume = (struct wire_stats_volume){
+            .id = i,
+            .doors = guest_volume_doors(guest, i),
+            .reads = stats.reads,
+            .writes = stats.writes,
+            .discards = stats.discards,
+            .bytes_read = stats.bytes_read,
+            .bytes_written = stats.bytes_written,
+            .errors = stats.errors,
+            .blocks = stats.blocks,
+            .index_bytes = stats.index_bytes,
+        };
+        guest_send(guest, &msg);
+    }
+    struct wire_stats_guest *g = &msg.u.stats_guest;
+    wire_start(&msg, WIRE_STATS_GUEST, cookie);
+    pool_usage(engine_pool(guest->engine), &g->pool_bytes, &g->pool_used);
+    g->held = pool_held(engine_pool(guest->engine), &g->held_since);
+    g->resident = guest_resident();
+    guest_send(guest, &msg);
+    guest_reply_errno(guest, cookie, 0);
+}
+
+void guest_resume(struct guest *guest, uint32_t cookie)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_HELLO, 0);
+    msg.u.hello = guest->hello;
+    guest_send(guest, &msg);
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++) {
+        if (!guest->volumes[i].volume)
+            continue;
+        wire_start(&msg, WIRE_VOLUME_ADD, 0);
+        msg.u.volume = guest->volumes[i].asked;
+        guest_send(guest, &msg);
+    }
+    for (uint32_t domid = 0; domid < ARRAY_SIZE(guest->domains); domid++) {
+        for (uint32_t t = 0; guest->domains[domid] && t < guest->hello.threads; t++) {
+            wire_start(&msg, WIRE_EVTCHN_ADD, 0);
+            msg.u.evtchn = (struct wire_evtchn){.domid = domid, .thread = t};
+            guest_send(guest, &msg);
+        }
+    }
+    for (uint32_t i = 0; i < WIRE_DOORS; i++) {
+        if (!guest->doors[i].door || door_closing(guest->doors[i].door))
+            continue;
+        wire_start(&msg, WIRE_CONNECT, 0);
+        msg.u.door = *door_config(guest->doors[i].door);
+        guest_send(guest, &msg);
+    }
+    guest_reply_errno(guest, cookie, 0);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * suites: every suite there is.  All are weak, so that one whose file is not there is left out.
+ */
+#ifndef UNIT_SUITES_H
+#define UNIT_SUITES_H
+
+#define UNIT_SUITES(X)                                                                             \
+    X(util)                                                                                        \
+    X(log)                                                                                         \
+    X(wire)                                                                                        \
+    X(loop)                                                                                        \
+    X(store)                                                                                       \
+    X(index)                                                                                       \
+    X(slots)                                                                                       \
+    X(overlay)                                                                                     \
+    X(cipher)                                                                                      \
+    X(key)                                                                                         \
+    X(ring)                                                                                        \
+    X(ring_judge)                                                                                  \
+    X(pool)                                                                                        \
+    X(arena)                                                                                       \
+    X(iothread)                                                                                    \
+    X(volume)                                                                                      \
+    X(volume_full)                                                                                 \
+    X(volume_faults)                                                                               \
+    X(volume_model)                                                                                \
+    X(paths)                                                                                       \
+    X(xenbus)                                                                                      \
+    X(keys)                                                                                        \
+    X(life)
+
+#define UNIT_DECLARE(name) int suite_##name(void) __attribute__((weak));
+UNIT_SUITES(UNIT_DECLARE)
+#undef UNIT_DECLARE
+
+#endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * paths: what parses is exactly what is built, and nothing else.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <CUnit/CUnit.h>
+
+#include "paths.h"
+
+int suite_paths(void);
+
+static void test_parse_good(void)
+{
+    struct path_vbd id;
+
+    CU_ASSERT_EQUAL(path_parse_backend("backend/vbd3/1/51712", &id), 0);
+    CU_ASSERT_EQUAL(id.domid, 1);
+    CU_ASSERT_EQUAL(id.devid, 51712);
+    CU_ASSERT_EQUAL(path_parse_backend("/local/domain/0/backend/vbd3/32751/4294967295", &id), 0);
+    CU_ASSERT_EQUAL(id.domid, 32751);
+    CU_ASSERT_EQUAL(id.devid, UINT32_MAX);
+    CU_ASSERT_EQUAL(path_parse_backend("/local/domain/7/backend/vbd3/0/0", &id), 0);
+}
+
+static void test_parse_bad(void)
+{
+    static const char *const bad[] = {
+        "",
+        "/",
+        "backend",
+        "backend/vbd3",
+        "backend/vbd3/",
+        "backend/vbd3/1",
+        "backend/vbd3/1/",
+        "backend/vbd3//51712",
+        "backend/vbd3/1/51712/",
+        "backend/vbd3/1/51712/state",
+        "backend/vbd/1/51712",
+        "backend/vbd3/01/51712",
+        "backend/vbd3/1/051712",
+        "backend/vbd3/-1/51712",
+        "backend/vbd3/1/+51712",
+        "backend/vbd3/1/0x10",
+        "backend/vbd3/ 1/51712",
+        "backend/vbd3/1/51712 ",
+        "backend/vbd3/32752/51712",
+        "backend/vbd3/1/4294967296",
+        "backend/vbd3/1/99999999999999999999999999999999999999999",
+        "/local/domain/backend/vbd3/1/51712",
+        "/local/domain/32752/backend/vbd3/1/51712",
+        "/local/domain/0//backend/vbd3/1/51712",
+        "x/backend/vbd3/1/51712",
+        "backend/vbd3/../51712",
+    };
+    struct path_vbd id;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CU_ASSERT(path_parse_backend(bad[i], &id) < 0);
+}
+
+static void test_build(void)
+{
+    const struct path_vbd id = {.domid = 32751, .devid = UINT32_MAX};
+    struct path_vbd back;
+    char path[PATH_ROOM];
+
+    path_backend(path, &id, NULL);
+    CU_ASSERT_STRING_EQUAL(path, "backend/vbd3/32751/4294967295");
+    CU_ASSERT_EQUAL(path_parse_backend(path, &back), 0);
+    CU_ASSERT(back.domid == id.domid && back.devid == id.devid);
+    path_backend(path, &id, "state");
+    CU_ASSERT_STRING_EQUAL(path, "backend/vbd3/32751/4294967295/state");
+    path_frontend(path, &id, "queue-15/ring-ref15");
+    CU_ASSERT_STRING_EQUAL(path, "/local/domain/32751/device/vbd/4294967295/queue-15/ring-ref15");
+    path_error(path, &id, "error");
+    CU_ASSERT_STRING_EQUAL(path, "error/backend/vbd3/32751/4294967295/error");
+    path_domain(path, 5, NULL);
+    CU_ASSERT_STRING_EQUAL(path, "/local/domain/5");
+    path_domain(path, 5, "vm");
+    CU_ASSERT_STRING_EQUAL(path, "/local/domain/5/vm");
+}
+
+static void test_names(void)
+{
+    static const struct {
+        uint32_t devid;
+        const char *name;
+    } rows[] = {
+        {51712, "xvda"},
+        {51713, "xvda1"},
+        {51728, "xvdb"},
+        {51712 + 15 * 16 + 3, "xvdp3"},
+        {(1u << 28) + (16 << 8), "xvdq"},
+        {(1u << 28) + (26 << 8) + 2, "xvdaa2"},
+        {(1u << 28) + (701 << 8), "xvdzz"},
+        {(1u << 28) + (702 << 8), "xvdaaa"},
+        {0x1fffffff, "xvdbgqcv255"},
+        {768, "hda"},
+        {832, "hdb"},
+        {5632, "hdc"},
+        {5696 + 1, "hdd1"},
+        {2048, "sda"},
+        {2065, "sdb1"},
+        {0, "vbd-0"},
+        {UINT32_MAX, "vbd-4294967295"},
+    };
+    char name[32];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        path_device_name(name, rows[i].devid);
+        CU_ASSERT_STRING_EQUAL(name, rows[i].name);
+        if (strcmp(name, rows[i].name))
+            printf("\n%u: %s, not %s\n", rows[i].devid, name, rows[i].name);
+    }
+}
+
+int suite_paths(void)
+{
+    CU_pSuite suite = CU_add_suite("paths", NULL, NULL);
+
+    if (!suite || !CU_add_test(suite, "a backend path is taken apart", test_parse_good) ||
+        !CU_add_test(suite, "anything else is refused", test_parse_bad) ||
+        !CU_add_test(suite, "paths are built", test_build) ||
+        !CU_add_test(suite, "devices have names", test_names))
+        return -1;
+    return 0;
+}

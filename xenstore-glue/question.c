@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * question: hotplug waits for its vbd; status for all asked workers or for QUESTION_STATS ms,
+ * whichever comes first.  A client may hang up meanwhile, so that waiting is an object of its own.
+ */
+#include "question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "life.h"
+#include "scan.h"
+#include "status.h"
+#include "vbd.h"
+
+#define QUESTION_HOTPLUG 30000 /* ms */
+#define QUESTION_STATS   2000
+
+/* Answers a status question from what the workers have said so far. */
+static bool question_tell(struct control_client *client)
+{
+    struct glue *glue = client->control->glue;
+
+    return control_answer(client, status_answer(glue, client->one ? &client->domid : NULL, true));
+}
+
+/* Answers a hotplug question once the vbd is decided.  False when the client is gone. */
+bool question_check_volume(struct control_client *client)
+{
+    struct glue *glue = client->control->glue;
+    const struct vbd *vbd = vbd_find(glue, &client->vbd);
+    char text[WIRE_TEXT + 64];
+
+    if (vbd && vbd->failure[0])
+        return control_refuse(client, vbd->failure);
+    if (vbd && vbd->lost)
+        return control_refuse(client, "the guest's worker died; start the guest again");
+    if (vbd && vbd->volume == VBD_READY)
+        return control_answer(client, json_pack("{s:b}", "ok", 1));
+    if (!vbd && scan_count(glue->scan) > client->scan) {
+        snprintf(text, sizeof(text),
+                 PATH_BACKEND "/%u/%u: no such backend with a script named block-ephem",
+                 client->vbd.domid, client->vbd.devid);
+        return control_refuse(client, text);
+    }
+    return true;
+}
+
+static void question_late(struct loop_timer *timer)
+{
+    struct control_client *client = container_of(timer, struct control_client, timer);
+    bool here;
+
+    if (client->doing == CONTROL_WAITS_STATS)
+        here = question_tell(client);
+    else
+        here = control_refuse(client,
+                              "the volume is not ready after 30 s; see blkback-ephemd's log");
+    if (here)
+        control_run(client);
+}
+
+static bool question_hotplug(struct control_client *client, const json_t *question)
+{
+    const char *path = json_string_value(json_object_get(question, "path"));
+    struct glue *glue = client->control->glue;
+
+    if (!path || path_parse_backend(path, &client->vbd))
+        return control_refuse(client, "hotplug: path is not " PATH_BACKEND "/<domid>/<devid>");
+    client->doing = CONTROL_WAITS_VOLUME;
+    client->scan = scan_count(glue->scan);
+    client->timer.fire = question_late;
+    loop_timer_set(glue->loop, &client->timer, QUESTION_HOTPLUG);
+    glue_changed(glue);
+    return question_check_volume(client);
+}
+
+static void question_stats_done(void *arg, int error, const char *text)
+{
+    struct control_wait *wait = arg;
+    struct control_client *client = wait->client;
+
+    (void)error;
+    (void)text;
+    if (--wait->left)
+        return;
+    list_remove(&wait->link);
+    free(wait);
+    if (!client)
+        return;
+    client->wait = NULL;
+    question_tell(client);
+}
+
+static bool question_status(struct control_client *client, const json_t *question)
+{
+    struct glue *glue = client->control->glue;
+    const char *domain = json_string_value(json_object_get(question, "domain"));
+    struct control_wait *wait;
+
+    client->one = domain != NULL;
+    if (domain && !status_find(glue, domain, &client->domid))
+        return control_refuse(client, "no such guest, or it has no ephemeral volume");
+    wait = calloc(1, sizeof(*wait));
+    if (!wait)
+        return control_refuse(client, "out of memory");
+    list_for_each(it, &glue->lives)
+    {
+        struct life *life = container_of(it, struct life, link);
+
+        if (life->phase == LIFE_SERVING &&
+            (!client->one || life->domid == life_guest_of(glue, client->domid)) &&
+            !life_ask_stats(life, question_stats_done, wait))
+            wait->left++;
+    }
+    if (!wait->left) {
+        free(wait);
+        return question_tell(client);
+    }
+    wait->client = client;
+    client->wait = wait;
+    list_append(&client->control->waits, &wait->link);
+    client->doing = CONTROL_WAITS_STATS;
+    client->timer.fire = question_late;
+    loop_timer_set(glue->loop, &client->timer, QUESTION_STATS);
+    return true;
+}
+
+bool question_ask(struct control_client *client, const char *line, size_t len)
+{
+    json_t *question = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+    const char *cmd = json_string_value(json_object_get(question, "cmd"));
+    bool here;
+
+    if (!cmd)
+        here = control_refuse(client, "not a JSON object with a cmd");
+    else if (!strcmp(cmd, "hotplug"))
+        here = question_hotplug(client, question);
+    else if (!strcmp(cmd, "list"))
+        here = control_answer(client, status_answer(client->control->glue, NULL, false));
+    else if (!strcmp(cmd, "status"))
+        here = question_status(client, question);
+    else
+        here = control_refuse(client, "unknown cmd");
+    json_decref(question);
+    return here;
+}
