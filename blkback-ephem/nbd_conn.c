@@ -5,8 +5,8 @@
  * Input is read into one arena page, a little ahead of what is being parsed, so that a batch of
  * requests costs one system call; the payload of a write goes straight into the request's buffer.
  * What the client may make us hold is bounded: its requests, a share of the arena, one page.  While
- * it is at a bound its socket is not read, so it stalls itself; one that moves nothing for a while
- * and keeps arena pages that others need is hung up on.
+ * it is at a bound its socket is not read, so it stalls itself; should another wait for pages in
+ * vain all the same, one that moves nothing is hung up on.
  */
 #include "nbd_conn.h"
 
@@ -227,12 +227,16 @@ static void conn_watch(struct nbd_conn *conn)
 static void conn_late(struct loop_timer *timer)
 {
     struct nbd_conn *conn = container_of(timer, struct nbd_conn, timer);
-    struct arena *arena = conn_arena(conn);
-    bool crowded = arena_in_use(arena) > arena_pages(arena) / 2;
+    bool wanted = conn->draining;
 
     conn->watched = false;
     nbd_conn_touch(conn);
-    if (!conn->volume || (!conn->moved && conn_awaits(conn) && (crowded || conn->draining)))
+    list_for_each(it, &conn->home->conns)
+    {
+        const struct nbd_conn *other = container_of(it, struct nbd_conn, link);
+        wanted |= other != conn && !list_empty(&other->waiter.link);
+    }
+    if (!conn->volume || (wanted && !conn->moved && conn_awaits(conn)))
         nbd_conn_hang_up(conn);
 }
 

@@ -45,7 +45,7 @@ struct nbd_request {
     bool flying; /* in the volume */
     uint8_t head[28];
     uint32_t head_bytes, data_bytes, sent; /* of the reply */
-    uint32_t pages;
+    uint32_t pages, part;                  /* of buf; bytes it takes at a time */
     uint8_t *buf;
     struct vio io;
 };

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * nbd_request: check -> buffer -> payload -> volume -> reply, with parts of at most VIO_MAX.
+ * nbd_request: check -> buffer -> payload -> volume -> reply, in parts of at most VIO_MAX, or of
+ * SMALL_PART while the arena is crowded.
  *
  * Flush and FUA are answered at once: what was answered is in the pool (see volume.c).  Zeroes are
  * discards of whole blocks, with writes of the edges; a client that wants no hole gets its zeros
  * written out, which is not fast.
- * Parts of one request run one after another through the request's one buffer: clients that were
- * told VIO_MAX never send such requests, and a buffer held while another is awaited could deadlock
- * the arena.
+ * Parts of one request run one after another through the request's one buffer, since a buffer held
+ * while another is awaited could deadlock the arena.
  */
 #include "nbd_conn.h"
 
 #include <errno.h>
 #include <string.h>
+
+#define SMALL_PART  65536u /* what DF promises at least */
+#define SMALL_PAGES (SMALL_PART / BLOCK_SIZE + 3)
 
 static struct arena *conn_arena(const struct nbd_conn *conn)
 {
@@ -133,7 +136,7 @@ static void request_plan(struct nbd_request *request)
     io->offset = request->offset + request->done;
     uint32_t into = (uint32_t)(io->offset % BLOCK_SIZE);
     io->op = request->command == NBD_CMD_READ ? VIO_READ : VIO_WRITE;
-    io->length = left <= VIO_MAX ? left : VIO_MAX - into;
+    io->length = left <= request->part ? left : request->part - into;
     io->buf = request->buf;
     request->got = 0;
     if (request->command == NBD_CMD_TRIM) {
@@ -185,8 +188,8 @@ static void request_done(struct vio *io, int error)
     }
 }
 
-/* Pages for any part of it. */
-static uint32_t request_pages(const struct nbd_request *request)
+/* Pages for any part of at most `part` bytes. */
+static uint32_t request_pages(const struct nbd_request *request, uint32_t part)
 {
     bool edges = (request->offset | request->length) % BLOCK_SIZE;
     bool read = request->command == NBD_CMD_READ;
@@ -195,31 +198,58 @@ static uint32_t request_pages(const struct nbd_request *request)
         return 0;
     if (request->command == NBD_CMD_WRITE_ZEROES && !(request->flags & NBD_FLAG_NO_HOLE))
         return edges ? 3 : 0;
-    if (request->length > VIO_MAX)
-        return VIO_PAGES;
+    if (request->length > part)
+        return part / BLOCK_SIZE + 3;
     return vio_pages(read ? VIO_READ : VIO_WRITE, request->offset, request->length);
+}
+
+/*
+ * The NBD door leaves half of an arena to the rings.  Of its own half everyone may take what leaves
+ * the others room for a small part each: a client that does not read its replies keeps what it has,
+ * and the others still get on.
+ */
+static bool request_fits(const struct nbd_request *request, uint32_t pages)
+{
+    const struct nbd_conn *conn = request->conn;
+    uint32_t total = pages;
+
+    list_for_each(it, &conn->home->conns)
+    {
+        const struct nbd_conn *other = container_of(it, struct nbd_conn, link);
+        uint32_t least = other == conn ? 0 : SMALL_PAGES;
+        total += other->pages > least ? other->pages : least;
+    }
+    return total <= arena_pages(conn_arena(conn)) / 2;
+}
+
+static bool request_buffer(struct nbd_request *request, uint32_t part)
+{
+    struct nbd_conn *conn = request->conn;
+    uint32_t pages = request_pages(request, part);
+
+    if (pages) {
+        if (!request_fits(request, pages) && (conn->pages || part > SMALL_PART))
+            return false;
+        request->buf = arena_get(conn_arena(conn), pages);
+        if (!request->buf)
+            return false;
+        request->pages = pages;
+        conn->pages += pages;
+    }
+    request->part = part;
+    return true;
 }
 
 void nbd_request_start(struct nbd_request *request)
 {
     struct nbd_conn *conn = request->conn;
-    struct arena *arena = conn_arena(conn);
-    uint32_t pages = request_pages(request);
-    uint32_t share = arena_pages(arena) / 4;
 
-    conn->stalled = request;
-    if (share < VIO_PAGES)
-        share = VIO_PAGES;
-    if (conn->pages && conn->pages + pages > share)
-        return; /* until one of its own has come back */
-    if (pages) {
-        request->buf = arena_get(arena, pages);
-        if (!request->buf) {
+    if (!request_buffer(request, VIO_MAX) &&
+        (conn->pages || !request_buffer(request, SMALL_PART))) {
+        conn->stalled = request;
+        if (!conn->pages)
             nbd_conn_wait(conn);
-            return;
-        }
-        request->pages = pages;
-        conn->pages += pages;
+        return; /* else until one of its own has come back */
     }
     conn->stalled = NULL;
     request_plan(request);
@@ -271,7 +301,7 @@ static uint32_t request_refusal(const struct nbd_request *request)
         return NBD_EINVAL;
     if (request->offset > config->bytes || request->length > config->bytes - request->offset)
         return read || trim ? NBD_EINVAL : NBD_ENOSPC;
-    if (request->flags & NBD_FLAG_DF && request->length > VIO_MAX)
+    if (request->flags & NBD_FLAG_DF && request->length > SMALL_PART)
         return NBD_EOVERFLOW;
     if ((read || write) && request->length > NBD_PAYLOAD_MAX)
         return NBD_EINVAL;

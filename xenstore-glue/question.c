@@ -90,7 +90,8 @@ static void question_stats_done(void *arg, int error, const char *text)
     if (!client)
         return;
     client->wait = NULL;
-    question_tell(client);
+    if (question_tell(client))
+        control_run(client);
 }
 
 static bool question_status(struct control_client *client, const json_t *question)

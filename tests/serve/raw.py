@@ -174,8 +174,8 @@ def case_simple(path):
 def case_structured(path):
     c = Conn(path, structured=True)
     large(c)
-    assert c.call(READ, 0, MIB, flags=4)[0] == 0
-    assert c.call(READ, 0, 2 * MIB, flags=4)[0] == EOVERFLOW
+    assert c.call(READ, 512, 65536, flags=4)[0] == 0
+    assert c.call(READ, 0, 65536 + 512, flags=4)[0] == EOVERFLOW
 
 
 def case_pipeline(path):
@@ -317,7 +317,7 @@ def case_greedy(path):
         fine_patiently(path)
     took = time.monotonic() - start
     print("others waited %.1f s" % took)
-    assert took < 25
+    assert took < 5
 
 
 def fine_patiently(path):
