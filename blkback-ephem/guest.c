@@ -88,6 +88,7 @@ static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds
     }
     guest_reply(guest, msg->cookie, err, text);
     guest->ended = err;
+    guest->status = err ? 1 : 0;
 }
 
 static void guest_handle(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS])
@@ -207,7 +208,7 @@ int guest_run(int sock)
     loop_timer_set(guest->loop, &guest->tick, TICK_MS);
     while (!guest->ended && !loop_turn(guest->loop, -1))
         ;
-    status = guest->engine ? 0 : 1;
+    status = guest->engine ? guest->status : 1;
     engine_close(guest->engine);
     return status;
 }

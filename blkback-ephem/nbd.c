@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -79,7 +80,7 @@ static void nbd_welcome(struct nbd *nbd, int fd)
 static void nbd_pause(struct nbd *nbd, int err)
 {
     if (log_allowed(&nbd->limit))
-        log_warn("cannot accept an NBD client now (errno %d); trying again", err);
+        log_warn("cannot accept an NBD client now: %s; trying again", strerror(err));
     loop_remove(&nbd->listener);
     loop_timer_set(nbd->loop, &nbd->pause, ACCEPT_PAUSE_MS);
 }

@@ -163,7 +163,7 @@ static void conn_received(struct nbd_conn *conn, size_t bytes)
     conn_consume(conn);
 }
 
-/* One read.  True when the socket may hold more. */
+/* One read, after the page was consumed as far as can be.  True when the socket may hold more. */
 static bool conn_receive(struct nbd_conn *conn)
 {
     struct nbd_request *request = conn->incoming;
@@ -204,6 +204,7 @@ static void conn_ready(struct loop_source *source, uint32_t events)
     if (events & EPOLLOUT)
         conn->blocked = false;
     if (events & EPOLLIN) {
+        conn_consume(conn);
         for (uint32_t i = 0; i < ROUNDS && conn_hungry(conn) && conn_receive(conn); i++)
             ;
     } else if (events & (EPOLLHUP | EPOLLERR)) {

@@ -93,6 +93,7 @@ static int queue_next(struct queue *queue)
     if (request_begin(request))
         return 1;
     queue->parked = request;
+    list_remove(&queue->room.link);
     arena_wait(iothread_arena(lane_thread(queue->pump->lane)), &queue->room);
     return -EAGAIN;
 }

@@ -11,8 +11,8 @@
 # time is an instruction, so no time-out inside can be missed because this host is slow or busy. While
 # the machine is idle its clock goes with ours (sleep=on); sleep=off would skip idle time, but then a
 # host that is slow to serve one disk request makes the idle machine leap ahead into its time-outs.
-# Disks are virtio, which uses the DMA API that a PV dom0 needs when told of an IOMMU; QEMU 7.2's NVMe
-# was seen to lose a completion here. Three disks: dom0's root (a copy of the cached image), the run's own disk
+# Disks are virtio, which uses the DMA API that a PV dom0 needs when told of an IOMMU; with QEMU 7.2's NVMe
+# requests got lost here now and then. Three disks: dom0's root (a copy of the cached image), the run's own disk
 # (/bed: programs, cases, bases) and one that takes the logs as a tar archive. Verdicts come over the
 # serial console as they fall. After power-off the disks are examined from here: bases by checksum, and
 # every byte for the markers that guests wrote.
@@ -55,31 +55,20 @@ install_programs() {
 	END
 }
 
-# The base of xvdb: an ext4 file system with some files and their checksums
-make_data_base() {
-	local dir=$run/data i
-	mkdir -p "$dir/files"
-	for i in 1 2 3 4 5 6 7 8; do
-		head -c $((i * 500000)) /dev/urandom >"$dir/files/$i"
-	done
-	(cd "$dir" && sha256sum files/* >sums)
-	truncate -s 64M "$1"
-	mke2fs -q -t ext4 -m 0 -L data -d "$dir" "$1"
-	rm -rf "$dir"
-}
-
 assemble() {
 	local stage=$run/stage
 	mkdir -p "$stage/bases" "$stage/cases" "$run/initrd"
 	cp -r "$bed/dom0-init" "$bed/lib.sh" "$bed/search.pl" "$bed/bed-block" "$stage"
 	cp "$bed"/cases/*.sh "$stage/cases"
+	mkdir "$stage/here"
+	cp -r "$bed"/*.sh "$bed/search.pl" "$bed/bed-block" "$bed/cases" "$bed/guest" "$stage/here"
 	install_programs "$stage/install"
 	cp -r "$bed/guest" "$run/initrd/bed"
 	cp "$roots/guest.cpio" "$stage/guest.cpio"
 	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) >>"$stage/guest.cpio"
 	cp "$roots/vmlinuz" "$stage/vmlinuz"
 	cp --sparse=always "$roots/guest.img" "$stage/bases/root.img"
-	make_data_base "$stage/bases/data.img"
+	"$bed/data-base.sh" "$stage/bases/data.img"
 	(cd "$stage/bases" && sha256sum ./*) >"$run/bases.sha256"
 	cat >"$stage/run.env" <<-END
 		CASES="$CASES"

@@ -5,27 +5,37 @@
 #
 # A case is a shell script in cases/ made of sub-checks. Each ends in exactly one line on the console,
 # "BED: pass CASE/NAME" or "BED: fail CASE/NAME reason", which bed.sh on the host counts. All other
-# output of a case goes to /var/log/bed/CASE.log. "BED: absent NAME SEED" and "BED: present NAME SEED"
+# output of a case goes to LOGS/CASE.log. "BED: absent NAME SEED" and "BED: present NAME SEED"
 # ask the host to search the disks after power-off for the marker sha256(SEED), a text that itself
 # stands nowhere.
 #
 # Time here is virtual: a nanosecond is an instruction, or a nanosecond of the host's while all is idle.
 # Limits mean much the same on any host. Wait for what you need with wait_for, never by sleeping.
 
-. /bed/run.env
-RESULTS=/run/bed-results
-POOL=/var/lib/blkback-ephem/pool
-CONTROL=/run/blkback-ephem/control.sock
-DAEMON_LOG=/var/log/bed/daemon.log
+# In the bed everything is where it is installed; here.sh runs cases on a dom0 at hand with other paths.
+BED=${BED:-/bed}
+. "$BED/run.env"
+: "${BED_CONSOLE:=/dev/console}" "${LOGS:=/var/log/bed}" "${RUN:=/run/blkback-ephem}"
+: "${POOL:=/var/lib/blkback-ephem/pool}" "${PROGRAMS:=/usr/sbin}" "${SCRIPT:=block-ephem}"
+: "${WORKER:=/usr/libexec/blkback-ephem/blkback-ephem}"
+RESULTS=$LOGS/results
+CONTROL=$RUN/control.sock
+DAEMON_LOG=$LOGS/daemon.log
 CONSOLES=/var/log/xen/console
-GUESTS=/run/bed-guests
+GUESTS=$LOGS/guests
+FAILED=$LOGS/failed
 DAEMON=
-mkdir -p "$GUESTS" "$POOL" /var/log/bed
+export EPHEM_CONTROL=$CONTROL
+export PATH=$PROGRAMS:$PATH
+mkdir -p "$GUESTS" "$POOL" "$LOGS"
 touch "$RESULTS"
 
 # ---- results ----
 
-say() { echo "BED: $*" >/dev/console; }
+say() { echo "BED: $*" >"$BED_CONSOLE"; }
+
+# One sentence for whoever watches the demo
+story() { say "story $*"; }
 
 pass() {
 	echo "pass $case/$1" | tee -a "$RESULTS"
@@ -37,7 +47,7 @@ fail() {
 	shift
 	echo "fail $case/$name $*" | tee -a "$RESULTS"
 	say "fail $case/$name $*"
-	touch /run/bed-failed
+	touch "$FAILED"
 }
 
 # check NAME COMMAND...: one sub-check; what the command says is in the case's log
@@ -79,7 +89,8 @@ wait_for() {
 
 # ---- guests ----
 
-# guest_config NAME MEMORY SCRIPT ARGS DISK...: SCRIPT is guest/SCRIPT.sh, ARGS go to its command line
+# guest_config NAME MEMORY SCRIPT ARGS DISK...: SCRIPT is guest/SCRIPT.sh, ARGS go to its command line;
+# VCPUS is how many it has, and so how many queues its disks
 guest_config() {
 	local name=$1 memory=$2 script=$3 args=$4 disks='' d
 	shift 4
@@ -88,9 +99,9 @@ guest_config() {
 		name = "$name"
 		type = "pvh"
 		memory = $memory
-		vcpus = 1
-		kernel = "/bed/vmlinuz"
-		ramdisk = "/bed/guest.cpio"
+		vcpus = ${VCPUS:-1}
+		kernel = "$BED/vmlinuz"
+		ramdisk = "$BED/guest.cpio"
 		cmdline = "console=hvc0 quiet panic=5 mitigations=off bed.name=$name bed.run=$script $args"
 		on_crash = "destroy"
 		on_reboot = "destroy"
@@ -99,12 +110,12 @@ guest_config() {
 }
 
 # ephemeral VDEV TARGET: a disk line for the product
-ephemeral() { echo "backendtype=tap,format=raw,vdev=$1,access=rw,script=block-ephem,target=$2"; }
+ephemeral() { echo "backendtype=tap,format=raw,vdev=$1,access=rw,script=$SCRIPT,target=$2"; }
 
 guest_log() { echo "$CONSOLES/guest-$1.log"; }
 # kernel_block VDEV FILE: a disk line for the kernel's blkback on a loop device, the control group
 kernel_block() {
-	cp -n /bed/bed-block /etc/xen/scripts/bed-block
+	cp -n "$BED/bed-block" /etc/xen/scripts/bed-block
 	echo "format=raw,backendtype=phy,vdev=$1,access=rw,script=bed-block,target=$2"
 }
 
@@ -155,7 +166,13 @@ guest_beats() {
 
 # ---- the product ----
 
-workers() { pgrep -x blkback-ephem | sort -n; }
+# Ours only, should others run on this host
+workers() {
+	local pid
+	for pid in $(pgrep -x blkback-ephem); do
+		[ "$(readlink "/proc/$pid/exe")" != "$WORKER" ] || echo "$pid"
+	done | sort -n
+}
 
 # new_workers OLD: the processes that OLD, an earlier list of workers, did not have
 new_workers() { comm -13 <(sort <<<"$1") <(workers | sort) | sort -n | xargs; }
@@ -179,8 +196,8 @@ no_workers() { [ -z "$(workers)" ]; }
 
 daemon_up() { [ -S "$CONTROL" ] && ephemctl list; }
 daemon_start() {
-	[ -x /usr/sbin/blkback-ephemd ] || { echo "no blkback-ephemd in this image"; return 1; }
-	/usr/sbin/blkback-ephemd --pool "dir:$POOL" --worker /usr/libexec/blkback-ephem/blkback-ephem "$@" \
+	[ -x "$PROGRAMS/blkback-ephemd" ] || { echo "no blkback-ephemd in this image"; return 1; }
+	"$PROGRAMS/blkback-ephemd" --pool "dir:$POOL" --worker "$WORKER" --run-dir "$RUN" "$@" \
 		</dev/null >>"$DAEMON_LOG" 2>&1 &
 	DAEMON=$!
 	wait_for 20 "the daemon" daemon_up
@@ -212,9 +229,9 @@ aio_contexts() { cat /proc/sys/fs/aio-nr; }
 
 # Grants of domain $1 that are in use, by Xen's own table; 0 when the domain has gone
 grants() {
-	xl dmesg -c >>/var/log/bed/xen.log
+	xl dmesg -c >>"$LOGS/xen.log"
 	xl debug-keys g
-	xl dmesg -c | tee -a /var/log/bed/xen.log |
+	xl dmesg -c | tee -a "$LOGS/xen.log" |
 		awk -v remote="d$1" '/grant-table for remote/ { ours = $5 == remote } ours && /\[0x/ { n++ } END { print n + 0 }'
 }
 
@@ -222,26 +239,28 @@ backends_gone() { [ -z "$(xenstore-list "/local/domain/0/backend/vbd3/$1" 2>/dev
 
 # New lines in dom0's kernel log that tell of trouble
 kernel_log_clean() {
-	dmesg -x -c >>/var/log/bed/kernel.log
-	tail -n "+$((${kernel_mark:-0} + 1))" /var/log/bed/kernel.log >/run/kernel.new
+	dmesg -x -c >>"$LOGS/kernel.log"
+	tail -n "+$((${kernel_mark:-0} + 1))" "$LOGS/kernel.log" >/run/kernel.new
 	! grep -E '^[a-z0-9]+ *:(emerg|alert|crit|err) |BUG|WARNING|Oops|Call Trace|hung task|I/O error' /run/kernel.new
 }
 kernel_log_mark() {
-	dmesg -x -c >>/var/log/bed/kernel.log
-	kernel_mark=$(wc -l </var/log/bed/kernel.log)
+	dmesg -x -c >>"$LOGS/kernel.log"
+	kernel_mark=$(wc -l <"$LOGS/kernel.log")
 }
 
 # marker_hits SEED FILE...: how often the marker of SEED stands in the files (holes are skipped)
 marker_hits() {
 	local seed=$1
 	shift
-	printf %s "$seed" | sha256sum | perl /bed/search.pl "$@"
+	printf %s "$seed" | sha256sum | perl "$BED/search.pl" "$@"
 }
 
 # ---- running cases ----
 
+# A host's own kernel log is not ours to clear
 save_logs() {
-	{ xl dmesg -c >>/var/log/bed/xen.log; dmesg -x -c >>/var/log/bed/kernel.log; cp "$RESULTS" /var/log/bed/results; } 2>/dev/null
+	[ -n "${BED_LOGS:-}" ] || return 0
+	{ xl dmesg -c >>"$LOGS/xen.log"; dmesg -x -c >>"$LOGS/kernel.log"; } 2>/dev/null
 	tar -C /var/log -cf "$BED_LOGS" bed xen 2>/dev/null
 	sync
 }
@@ -255,18 +274,20 @@ tail_of() {
 show_failure() {
 	local f
 	save_logs
-	tail_of "/var/log/bed/$1.log" 30
+	tail_of "$LOGS/$1.log" 30
 	tail_of "$DAEMON_LOG" 20
-	tail_of /var/log/bed/kernel.log 10
-	tail_of /var/log/bed/xen.log 10
-	while read -r f; do tail_of "$f" 12; done < <(find /var/log/xen -name '*.log' -newer /run/bed-case)
+	tail_of "$LOGS/kernel.log" 10
+	tail_of "$LOGS/xen.log" 10
+	while read -r f; do tail_of "$f" 12; done < <(find /var/log/xen -name '*.log' -newer "$LOGS/begun")
 	xl list | sed 's/^/BED| /'
 }
 
 clean_up() {
 	local d pid
-	for d in $(xl list | awk 'NR > 2 { print $2 }'); do xl destroy "$d"; done
-	for pid in $(pgrep -x blkback-ephemd) $(workers); do kill -9 "$pid"; done
+	for d in "$GUESTS"/*.cfg; do
+		[ ! -e "$d" ] || guest_absent "$(basename "$d" .cfg)" >/dev/null 2>&1 || xl destroy "$(basename "$d" .cfg)"
+	done
+	for pid in $(pgrep -f "^$PROGRAMS/blkback-ephemd .*--run-dir $RUN") $(workers); do kill -9 "$pid"; done
 	rm -f "$CONTROL"
 }
 
@@ -275,17 +296,17 @@ run_case() {
 	local case=$1 start
 	start=$(now)
 	say "case $case"
-	rm -f /run/bed-failed
-	touch /run/bed-case
-	if [ -e "/bed/cases/$case.sh" ]; then
-		timeout -k 10 "$CASE_LIMIT" bash -eu -c ". /bed/lib.sh; case=$case; . /bed/cases/$case.sh" \
-			</dev/null >"/var/log/bed/$case.log" 2>&1 ||
+	rm -f "$FAILED"
+	touch "$LOGS/begun"
+	if [ -e "$BED/cases/$case.sh" ]; then
+		timeout -k 10 "$CASE_LIMIT" bash -eu -c ". $BED/lib.sh; case=$case; . $BED/cases/$case.sh" \
+			</dev/null >"$LOGS/$case.log" 2>&1 ||
 			fail ended "status $? (124: limit of $CASE_LIMIT virtual s)" >/dev/null
 	else
 		fail ended "there is no such case" >/dev/null
 	fi
-	[ ! -e /run/bed-failed ] || show_failure "$case"
-	clean_up >>"/var/log/bed/$case.log" 2>&1
+	[ ! -e "$FAILED" ] || show_failure "$case"
+	clean_up >>"$LOGS/$case.log" 2>&1
 	save_logs
 	say "done $case $(($(now) - start)) virtual s"
 }

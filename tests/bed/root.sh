@@ -135,7 +135,8 @@ exec switch_root /root /bed/dom0-init'
 GUEST_INIT=$INIT_HEAD'
 mkdir -p /run; mount -t tmpfs -o mode=755 run /run
 cp -a /bed /modules /run/; cp /bin/busybox /run/bed/
-load xen-blkfront; load ext4
+insmod /modules/xen-blkfront.ko $(sed -n "s/.*bed\.blkfront=\([^ ]*\).*/\1/p" /proc/cmdline | tr , " ")
+load ext4
 n=0
 until [ -b /dev/xvda ]; do n=$((n + 1)); [ $n -gt 600 ] && die "no xvda"; sleep 0.1; done
 mount -t ext4 -o noatime /dev/xvda /root || die "cannot mount xvda"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # fio writes and verifies with mixed block sizes and a deep queue; also while the server is ended.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 BASE=$WORK/base
@@ -12,7 +13,7 @@ verify() { # VOLUME SIZE RW
         --bssplit=512/20:4k/40:8k/10:64k/20:1m/10 --blockalign=512 --norandommap=0 \
         --verify=crc32c --serialize_overlap=1 --verify_fatal=1 --random_generator=tausworthe64 \
         --output="$WORK/fio" || { tail -n 20 "$WORK/fio"; return 1; }
-    ! grep -iE 'verify.*(bad|fail)|err= *[1-9]' "$WORK/fio"
+    absent -iE 'verify.*(bad|fail)|err= *[1-9]' "$WORK/fio"
 }
 
 two_jobs() {

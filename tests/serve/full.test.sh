@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A pool without space holds writes, serves reads, and goes on when there is space.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 if ! is_root; then
@@ -40,7 +41,7 @@ hold_and_go_on() {
     [ "$(grep -c 'pool is full' "$ERR")" -eq 1 ]
     rm "$FS/ballast"
     wait "$writer"
-    ! grep -iE 'failed|error' "$WORK/held"
+    absent -iE 'failed|error' "$WORK/held"
     qio xvdc "read -P 0x62 4M 16M" "read -P 0x61 0 4M"
     serve_end
 }
@@ -53,6 +54,23 @@ ends_while_holding() {
     await_full
     serve_end
     wait "$writer" || true
+}
+
+client_leaves_while_holding() {
+    fallocate -l 20M "$FS/ballast"
+    serve --volume xvdc=blank:64M
+    qemu-io -f raw -c "write -P 0x64 0 32M" "$(uri xvdc)" >/dev/null 2>&1 &
+    local writer=$! i
+    await_full
+    kill -KILL "$writer"
+    wait "$writer" || true
+    for ((i = 0; i < 40; i++)); do
+        ! grep -q 'no write is held' "$ERR" || break
+        sleep 0.05
+    done
+    grep -q 'no write is held' "$ERR"
+    qio xvdc "read 0 1M"
+    serve_end
 }
 
 discard_makes_room() {
@@ -69,5 +87,7 @@ discard_makes_room() {
 try "a full pool holds writes and goes on" hold_and_go_on
 rm -f "$FS/ballast"
 try "SIGTERM ends it while writes are held" ends_while_holding
+rm -f "$FS/ballast"
+try "a client may leave while its writes are held" client_leaves_while_holding
 rm -f "$FS/ballast"
 try "discards make room in the pool" discard_makes_room

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who sees what: connections of one volume, servers on one base, the pool file, the next start.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 BASE=$WORK/base
@@ -38,7 +39,7 @@ only_ciphertext() {
     [ -z "$(ls -A "$POOL")" ]
     [ "$(stat -Lc %b "$file")" -ge $((16 * 2048)) ]
     grep -qaF "$MARKER" "$WORK/marked"
-    ! grep -qaF "$MARKER" "$file"
+    absent -qaF "$MARKER" "$file"
     # Ciphertext does not compress.
     [ "$(head -c 8M "$file" | gzip -1 | wc -c)" -gt $((8 << 20)) ]
 }

@@ -12,7 +12,7 @@ ROOT=$(cd "$HERE/../.." && pwd)
 B=${B:-build}
 case $B in /*) ;; *) B=$ROOT/$B ;; esac
 EPHEM=$B/blkback-ephem
-RAW="$HERE/raw.py"
+export RAW=$HERE/raw.py
 
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem-serve.XXXXXX")
 chmod 755 "$WORK"
@@ -83,7 +83,14 @@ serve_end() {
     [ "$rc" = 0 ] || { echo "the server's end: $rc"; cat "$ERR"; return 1; }
     [ ! -e "$SOCK" ] || { echo "the socket is still there"; return 1; }
     [ -z "$(ls -A "$POOL")" ] || { echo "left in the pool:"; ls -la "$POOL"; return 1; }
-    ! grep -E 'Sanitizer|runtime error' "$ERR"
+    absent -E 'Sanitizer|runtime error' "$ERR"
+}
+
+# absent GREP-ARGUMENTS: true when grep finds nothing.
+absent() {
+    local rc=0
+    grep "$@" || rc=$?
+    [ "$rc" -eq 1 ]
 }
 
 # uri NAME: where the volume is; without NAME, the default export.
@@ -97,7 +104,7 @@ qio() { # NAME COMMAND...: qemu-io commands on a volume; any mismatch is a failu
     shift
     for c; do args+=(-c "$c"); done
     qemu-io -f raw "${args[@]}" "$u" >"$WORK/qio" 2>&1 || { cat "$WORK/qio"; return 1; }
-    ! grep -iE 'verification failed|error|failed' "$WORK/qio"
+    absent -iE 'verification failed|error|failed' "$WORK/qio"
 }
 
 # Kills what is left of the servers and waits until they are gone.

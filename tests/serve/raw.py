@@ -179,9 +179,14 @@ def case_structured(path):
 
 
 def case_pipeline(path):
-    """300 requests at once, answered in any order."""
+    """Many requests at once, answered in any order."""
     for structured in (False, True):
         c = Conn(path, structured=structured)
+        c.s.sendall(b"".join(struct.pack(">IHHQQI", 0x25609513, 0, FLUSH, i, 0, 0) for i in range(3000)))
+        assert sorted(c.simple() for i in range(3000)) == [(0, i) for i in range(3000)]
+        c.s.sendall(b"".join(struct.pack(">IHHQQI", 0x25609513, 0, TRIM, i, 4096 * i, 4096)
+                             for i in range(3000)))
+        assert sorted(c.simple() for i in range(3000)) == [(0, i) for i in range(3000)]
         data = [os.urandom(4096) for _ in range(150)]
         wanted = {c.send(WRITE, i * 4096, 4096, d) for i, d in enumerate(data)}
         while wanted:

@@ -1,0 +1,33 @@
+# shellcheck shell=bash disable=SC2154 # variables of guest/init
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# demo.sh - in the guest of the demo: writes everywhere, waits, and is switched off; or, in its second
+# life (bed.size=again), looks for what the first has left.
+
+if [ "$size" = again ]; then
+	check root-pristine [ ! -e /var/tmp/marker ]
+	check mount-xvdb mount -o ro /dev/xvdb /mnt
+	check xvdb-pristine [ ! -e /mnt/marker ]
+	umount /mnt
+	check swap-pristine cmp -n $((32 << 20)) /dev/xvdc /dev/zero
+	return
+fi
+check debian grep -q trixie /etc/os-release
+marker_lines 8192 >/var/tmp/marker
+check mount-xvdb mount /dev/xvdb /mnt
+marker_lines 65536 >/mnt/marker
+swap_on() { mkswap /dev/xvdc && swapon /dev/xvdc; }
+check swap-on swap_on
+mkdir -p /sys/fs/cgroup /swapped
+mount -t cgroup2 cgroup /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir /sys/fs/cgroup/small
+echo 8M >/sys/fs/cgroup/small/memory.max
+mount -t tmpfs -o size=64M swapped /swapped
+fill_swap() { (echo "$BASHPID" >/sys/fs/cgroup/small/cgroup.procs && marker_lines 330000 >/swapped/marker); }
+check swap-fill fill_swap
+sync
+say "swapped $(awk '$1 == "pswpout" { print int($2 / 256) }' /proc/vmstat)"
+hold written
+swapoff /dev/xvdc
+umount /swapped /mnt

@@ -1,0 +1,215 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Library for the tests of the product on the stand-ins: sim.sh, the daemon, a folder on disk for
+# bases and the pool, and the counting of results. A test sources it and ends by case_end.
+#
+#   case_begin [OPTION]...       an instance with a daemon (options are the daemon's); sets
+#                                $DISK, a folder on a file system with O_DIRECT and O_TMPFILE
+#   check NAME COMMAND...        prints ok or not ok, and the command's last words if not ok
+#   skip NAME WHY
+#   daemon_start [OPTION]...     the daemon, until it answers; its log is $SIM/log/daemon
+#   make_base FILE BYTES         a base of random bytes
+#   disk N DEVID TARGET [K=V]... attach as libxl does: InitWait, hotplug script, its verdict
+#   helper N DEVID [ACTION]      the hotplug script alone
+#   backend N DEVID KEY          a node of the backend
+#   listed FILTER                jq on `ephemctl list --json`
+#   worker_of N                  pid of a guest's worker
+#   workers                      pids of all workers that are alive, of any daemon of this test
+#   nobody_holds PATH            no process has a file of that path (or below it) open
+#   complaints FROM              lines of warning or error in the daemon's log after byte FROM
+#   log_end                      the daemon's log's size now
+#   case_end                     ends all guests and the daemon; what is left over, and what a
+#                                sanitizer said, are failures; prints "N passed, N failed"
+#
+# Sanitizers: reports go to stderr and so into the daemon's log, which its workers share. A worker
+# is not dumpable and has no capabilities, so LeakSanitizer cannot look into it: leaks are searched
+# in the daemon only. JOURNAL_STREAM is set so that log lines carry their level.
+
+# shellcheck source=tests/sim/sim.sh
+. "$(dirname "$0")/sim.sh"
+
+passed=0
+failed=0
+DISK=
+SANITIZED=
+! grep -aq '__asan_init\|__tsan_init' "$B/blkback-ephem" || SANITIZED=1
+
+check() {
+    case_name=$1
+    shift
+    if "$@" >"$SIM/last" 2>&1; then
+        echo "ok $case_name"
+        passed=$((passed + 1))
+    else
+        echo "not ok $case_name"
+        tail -n 40 "$SIM/last" | sed 's/^/    /'
+        failed=$((failed + 1))
+    fi
+}
+
+skip() {
+    echo "skip $1: $2"
+}
+
+not() {
+    ! "$@"
+}
+
+daemon_worker() {
+    if [ -z "$SANITIZED" ]; then
+        echo "$B/blkback-ephem"
+        return
+    fi
+    cat >"$SIM/worker" <<END
+#!/bin/sh
+ASAN_OPTIONS=\$ASAN_OPTIONS:detect_leaks=0 exec "$B/blkback-ephem" "\$@"
+END
+    chmod 755 "$SIM/worker"
+    echo "$SIM/worker"
+}
+
+daemon_answers() {
+    "$B/ephemctl" list
+}
+
+daemon_start() {
+    sim_daemon daemon env JOURNAL_STREAM=1:1 \
+        ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}halt_on_error=1:exitcode=99" \
+        TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}halt_on_error=0:exitcode=99" \
+        UBSAN_OPTIONS=print_stacktrace=1 \
+        "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$(daemon_worker)" \
+        --run-dir "$SIM/run" --threads 2 --verbose "$@"
+    sim_until 20 daemon_answers
+}
+
+# Workers outlive the daemon by design, so a test that broke off has to end them itself.
+case_clean() {
+    sim_end TERM daemon
+    for case_left in $(workers); do
+        kill -9 "$case_left"
+    done
+    sim_clean
+    [ -z "$DISK" ] || rm -rf "$DISK"
+}
+
+case_begin() {
+    sim_start || exit 1
+    trap 'case_clean' EXIT
+    DISK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem.XXXXXX")
+    mkdir "$DISK/pool"
+    export EPHEM_CONTROL="$SIM/run/control.sock"
+    daemon_start "$@" || exit 1
+}
+
+make_base() {
+    head -c "$2" /dev/urandom >"$1"
+}
+
+sha() {
+    sha256sum <"$1" | cut -d' ' -f1
+}
+
+backend() {
+    xenstore-read "/local/domain/0/backend/vbd3/$1/$2/$3"
+}
+
+helper() {
+    sim_run env XENBUS_PATH="backend/vbd3/$1/$2" "$B/block-ephem" "${3:-add}"
+}
+
+attach_only() {
+    sim_attach "$@" && sim_wait "/local/domain/0/backend/vbd3/$1/$2/state" 2 -t 10
+}
+
+disk() {
+    attach_only "$@" && helper "$1" "$2" && [ "$(backend "$1" "$2" hotplug-status)" = connected ]
+}
+
+# A guest's own write to its frontend.
+guest_write() {
+    XENSTORED_PATH="$SIM/xenbus.$1" xenstore-write "device/vbd/$2/$3" "$4"
+}
+
+listed() {
+    "$B/ephemctl" list --json | jq -r "$1"
+}
+
+worker_of() {
+    listed ".guests[] | select(.domid == $1) | .worker_pid // empty"
+}
+
+workers() {
+    sed -n 's/.*guest [0-9]*: life [0-9]* begins, worker \([0-9]*\)$/\1/p' "$SIM/log/daemon" |
+        sort -u | while read -r case_pid; do
+        case $(cat "/proc/$case_pid/comm" 2>/dev/null) in
+        blkback-ephem | worker) echo "$case_pid" ;;
+        esac
+    done
+}
+
+no_workers() {
+    [ -z "$(workers)" ] && [ -z "$(ls "$SIM/run/workers")" ]
+}
+
+gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+holders() {
+    find /proc/[0-9]*/fd -lname "$1*" 2>/dev/null
+}
+
+nobody_holds() {
+    case_holders=$(holders "$1")
+    [ -z "$case_holders" ] || { echo "still open: $case_holders"; return 1; }
+}
+
+log_end() {
+    wc -c <"$SIM/log/daemon"
+}
+
+log_since() {
+    tail -c "+$(($1 + 1))" "$SIM/log/daemon"
+}
+
+complaints() {
+    log_since "$1" | grep '^<[0-4]>' || :
+}
+
+reports() {
+    grep -hE 'ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|LeakSanitizer' \
+        -A 30 "$SIM"/log/* | head -n 120
+}
+
+all_destroyed() {
+    for case_left in $(sim_domids); do
+        sim_destroy "$case_left" || return 1
+    done
+}
+
+daemon_left() {
+    case_pid=$(cat "$SIM/pid/daemon") && rm "$SIM/pid/daemon" && kill "$case_pid" || return 1
+    wait "$case_pid" || { echo "the daemon's exit status is $?"; tail -n 20 "$SIM/log/daemon"; return 1; }
+}
+
+nothing_reported() {
+    reports >"$SIM/reports"
+    cat "$SIM/reports"
+    [ ! -s "$SIM/reports" ]
+}
+
+nothing_left() {
+    sim_until 10 no_workers && nobody_holds "$DISK/"
+}
+
+case_end() {
+    check "every guest ends without a leak" all_destroyed
+    check "no worker and no file is left over" nothing_left
+    check "the daemon leaves with status 0" daemon_left
+    [ -z "$SANITIZED" ] || check "no sanitizer has anything to say" nothing_reported
+    sim_stop || failed=$((failed + 1))
+    rm -rf "$DISK"
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * overlay: claims never overlap and are all granted; a slot is handed back once and not before the
+ * reads that may be on it have ended.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "alloc.h"
+#include "overlay.h"
+
+#define CLAIMS 40u
+
+struct claimer {
+    struct overlay_claim claim;
+    bool held, waiting;
+};
+
+static uint32_t overlaps(const struct claimer *c)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < CLAIMS; i++)
+        for (uint32_t j = 0; j < i; j++)
+            n += c[i].held && c[j].held && c[i].claim.first <= c[j].claim.last &&
+                 c[j].claim.first <= c[i].claim.last;
+    return n;
+}
+
+static void claim_end(struct overlay *overlay, struct claimer *c)
+{
+    struct list granted;
+
+    list_init(&granted);
+    overlay_release(overlay, &c->claim, &granted);
+    c->held = c->waiting = false;
+    for (struct list *it; (it = list_pop(&granted));) {
+        struct overlay_claim *claim = container_of(it, struct overlay_claim, grant);
+        struct claimer *next = container_of(claim, struct claimer, claim);
+        CU_ASSERT(next->waiting && !next->held);
+        next->held = true;
+        next->waiting = false;
+    }
+}
+
+static void claims(void)
+{
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct claimer c[CLAIMS] = {0};
+        struct overlay *overlay;
+        uint64_t random = seed;
+        uint32_t wrong = 0, busy = 0;
+
+        CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 1000, true), 0);
+        for (uint32_t i = 0; i < 3000 || busy; i++) {
+            struct claimer *one = &c[unit_below(&random, CLAIMS)];
+            if (!one->held && !one->waiting && i < 3000) {
+                one->claim.first = unit_below(&random, 100);
+                one->claim.last = one->claim.first + unit_below(&random, i % 9 ? 4 : 100);
+                one->held = overlay_claim(overlay, &one->claim);
+                one->waiting = !one->held;
+            } else if (one->held || (one->waiting && unit_below(&random, 20) == 0)) {
+                claim_end(overlay, one);
+            }
+            wrong += overlaps(c);
+            busy = 0;
+            uint32_t held = 0;
+            for (uint32_t j = 0; j < CLAIMS; j++) {
+                busy += c[j].held || c[j].waiting;
+                held += c[j].held;
+            }
+            wrong += busy && !held; /* nobody would ever go on */
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        overlay_close(overlay);
+    }
+}
+
+/* Those who want the same block get it in the order in which they asked. */
+static void claims_in_order(void)
+{
+    struct claimer c[5] = {0};
+    struct overlay *overlay;
+
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 10, true), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        c[i].claim.first = c[i].claim.last = 3;
+        c[i].held = overlay_claim(overlay, &c[i].claim);
+        c[i].waiting = !c[i].held;
+        CU_ASSERT_EQUAL(c[i].held, i == 0);
+    }
+    for (uint32_t i = 0; i < 5; i++) {
+        CU_ASSERT(c[i].held);
+        CU_ASSERT(i == 4 || !c[i + 1].held);
+        claim_end(overlay, &c[i]);
+    }
+    overlay_close(overlay);
+}
+
+#define SLOTS  200000u
+#define BLOCKS (2u * INDEX_REGION_BLOCKS + 100u)
+#define READS  12u
+
+struct reader {
+    struct overlay_read read;
+    bool on;
+    uint64_t since;
+};
+
+struct slot_life {
+    uint64_t left;  /* time it left its block, 0: not yet */
+    bool reaped;
+};
+
+static struct slot_life life[SLOTS];
+static uint32_t state[BLOCKS];
+
+static uint64_t oldest_read(const struct reader *readers)
+{
+    uint64_t oldest = UINT64_MAX;
+
+    for (uint32_t i = 0; i < READS; i++)
+        if (readers[i].on && readers[i].since < oldest)
+            oldest = readers[i].since;
+    return oldest;
+}
+
+static uint32_t reap_all(struct overlay *overlay, const struct reader *readers)
+{
+    uint32_t slots[7], wrong = 0;
+    size_t n;
+
+    while ((n = overlay_reap(overlay, slots, 7))) {
+        for (size_t i = 0; i < n; i++) {
+            struct slot_life *l = &life[slots[i]];
+            wrong += !l->left || l->reaped || l->left > oldest_read(readers);
+            l->reaped = true;
+        }
+    }
+    return wrong;
+}
+
+static void grace_of_reads(void)
+{
+    struct reader readers[READS] = {0};
+    struct overlay *overlay;
+    uint64_t random = 3, now = 1, in_slots = 0;
+    uint32_t next = 0, wrong = 0;
+
+    memset(life, 0, sizeof(life));
+    memset(state, 0xff, sizeof(state));
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, BLOCKS, false), 0);
+    for (uint32_t i = 0; i < 60000; i++, now++) {
+        struct reader *reader = &readers[unit_below(&random, READS)];
+        uint32_t block = (uint32_t)unit_below(&random, i % 5 ? 300 : BLOCKS);
+        switch (unit_below(&random, 20)) {
+        case 0: {
+            uint32_t count = 1 + (uint32_t)unit_below(&random, i % 50 ? 100 : BLOCKS - block);
+            if (count > BLOCKS - block)
+                count = BLOCKS - block;
+            for (uint32_t b = block; b < block + count; b++) {
+                if (state[b] <= INDEX_MAX_SLOT) {
+                    life[state[b]].left = now;
+                    in_slots--;
+                }
+                state[b] = INDEX_ZERO;
+            }
+            CU_ASSERT_EQUAL(overlay_zero(overlay, block, count), 0);
+            break;
+        }
+        case 1:
+        case 2:
+        case 3:
+            if (reader->on) {
+                overlay_read_end(overlay, &reader->read);
+            } else {
+                overlay_read_begin(overlay, &reader->read);
+                reader->since = now;
+            }
+            reader->on = !reader->on;
+            break;
+        default:
+            if (state[block] <= INDEX_MAX_SLOT)
+                life[state[block]].left = now;
+            else
+                in_slots++;
+            state[block] = next;
+            CU_ASSERT_EQUAL(overlay_set(overlay, block, next++), 0);
+        }
+        wrong += overlay_get(overlay, block) != state[block];
+        wrong += overlay_blocks(overlay) != in_slots;
+        wrong += reap_all(overlay, readers);
+    }
+    for (uint32_t i = 0; i < READS; i++)
+        if (readers[i].on)
+            overlay_read_end(overlay, &readers[i].read);
+    memset(readers, 0, sizeof(readers));
+    reap_all(overlay, readers);
+    for (uint32_t s = 0; s < next; s++)
+        wrong += life[s].reaped != (life[s].left != 0);
+    CU_ASSERT_EQUAL(wrong, 0);
+    overlay_close(overlay);
+}
+
+/* With all memory refused at each place in turn, a block keeps its state and no slot is lost. */
+static void out_of_memory(void)
+{
+    struct overlay *overlay;
+    uint32_t slots[64], given = 0, reaped = 0;
+
+    if (!alloc_works())
+        return;
+    for (uint64_t nth = 1; nth <= 3; nth++) {
+        alloc_fail_from(nth);
+        CU_ASSERT_EQUAL(overlay_open(&overlay, 100, true), -ENOMEM);
+        CU_ASSERT(alloc_heal());
+    }
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 4096, true), 0);
+    for (uint32_t i = 0; i < 3000; i++) {
+        uint32_t block = i * 37 % 700;
+        int err = -ENOMEM;
+        for (uint64_t nth = 1; err; nth++) {
+            uint32_t before = overlay_get(overlay, block);
+            alloc_fail_from(nth);
+            err = i % 16 ? overlay_set(overlay, block, given) : overlay_zero(overlay, block, 30);
+            CU_ASSERT_EQUAL(err != 0, alloc_heal());
+            CU_ASSERT(!err || i % 16 == 0 || overlay_get(overlay, block) == before);
+            if (!err && i % 16)
+                given++;
+        }
+    }
+    uint64_t left = overlay_blocks(overlay);
+    for (size_t n; (n = overlay_reap(overlay, slots, 64));)
+        reaped += (uint32_t)n;
+    CU_ASSERT_EQUAL(reaped + left, given);
+    overlay_close(overlay);
+}
+
+int suite_overlay(void)
+{
+    static const struct unit_case cases[] = {
+        {"claims", claims},
+        {"claims in order", claims_in_order},
+        {"grace of reads", grace_of_reads},
+        {"out of memory", out_of_memory},
+    };
+
+    return UNIT_SUITE("overlay", cases);
+}

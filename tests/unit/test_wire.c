@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * wire: over a real socket pair, with a peer that breaks every rule.
+ */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "util.h"
+#include "wire.h"
+
+static int near, far;
+
+static void pair_open(void)
+{
+    int pair[2] = {-1, -1};
+
+    CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    near = pair[0];
+    far = pair[1];
+}
+
+static void pair_close(void)
+{
+    close(near);
+    close(far);
+}
+
+/* What no well-behaved peer sends: any length, any number of descriptors. */
+static void send_raw(const void *bytes, size_t length, unsigned int nfds)
+{
+    union {
+        char bytes[CMSG_SPACE(16 * sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
+    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    memset(&control, 0, sizeof(control));
+    if (nfds) {
+        header.msg_control = control.bytes;
+        header.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+        for (unsigned int i = 0; i < nfds; i++)
+            memcpy(CMSG_DATA(c) + i * sizeof(int), &far, sizeof(int));
+    }
+    CU_ASSERT_EQUAL(sendmsg(far, &header, MSG_NOSIGNAL), (ssize_t)length);
+}
+
+static void round_trip(void)
+{
+    struct wire_msg out, in;
+    int fds[WIRE_FDS], give[2];
+
+    pair_open();
+    unsigned int before = unit_fds();
+    for (unsigned int n = 0; n <= WIRE_FDS; n++) {
+        wire_start(&out, WIRE_VOLUME_ADD, 77 + n);
+        out.u.volume.bytes = 1 << 20;
+        strcpy(out.u.volume.name, "xvda");
+        give[0] = give[1] = far;
+        CU_ASSERT_EQUAL(wire_send(far, &out, give, n), 0);
+        CU_ASSERT_EQUAL_FATAL(wire_receive(near, &in, fds), 1);
+        CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof(in)), 0);
+        for (unsigned int i = 0; i < WIRE_FDS; i++) {
+            CU_ASSERT_EQUAL(fds[i] >= 0, i < n);
+            if (fds[i] < 0)
+                continue;
+            CU_ASSERT(fcntl(fds[i], F_GETFD) & FD_CLOEXEC);
+            close(fds[i]);
+        }
+    }
+    CU_ASSERT_EQUAL(wire_send(far, &out, give, WIRE_FDS + 1), -EINVAL);
+    CU_ASSERT_EQUAL(unit_fds(), before);
+    pair_close();
+}
+
+static void wrong_sizes(void)
+{
+    static const size_t lengths[] = {1, 8, sizeof(struct wire_msg) - 1,
+                                     sizeof(struct wire_msg) + 1, 2 * sizeof(struct wire_msg)};
+    char *bytes = calloc(2, sizeof(struct wire_msg));
+    struct wire_msg in;
+    int fds[WIRE_FDS];
+
+    pair_open();
+    unsigned int before = unit_fds();
+    for (unsigned int n = 0; n <= WIRE_FDS; n++) {
+        for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+            send_raw(bytes, lengths[i], n);
+            CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
+            CU_ASSERT(fds[0] == -1 && fds[1] == -1);
+            CU_ASSERT_EQUAL(unit_fds(), before);
+        }
+    }
+    pair_close();
+    free(bytes);
+}
+
+static void surplus_descriptors(void)
+{
+    struct wire_msg out, in;
+    int fds[WIRE_FDS];
+
+    pair_open();
+    unsigned int before = unit_fds();
+    wire_start(&out, WIRE_STATS, 1);
+    for (unsigned int n = WIRE_FDS + 1; n <= 16; n++) {
+        send_raw(&out, sizeof(out), n);
+        CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
+        CU_ASSERT(fds[0] == -1 && fds[1] == -1);
+        CU_ASSERT_EQUAL(unit_fds(), before);
+    }
+    pair_close();
+}
+
+/* An empty packet looks like the end; what came with it must not stay open. */
+static void empty_packet(void)
+{
+    struct wire_msg in;
+    int fds[WIRE_FDS];
+
+    pair_open();
+    unsigned int before = unit_fds();
+    send_raw("", 0, 1);
+    CU_ASSERT(wire_receive(near, &in, fds) <= 0);
+    CU_ASSERT_EQUAL(unit_fds(), before);
+    pair_close();
+}
+
+static void unterminated(void)
+{
+    static const struct {
+        enum wire_type type;
+        size_t offset, size;
+    } rows[] = {
+        {WIRE_HELLO, offsetof(struct wire_msg, u.hello.note), WIRE_NOTE},
+        {WIRE_VOLUME_ADD, offsetof(struct wire_msg, u.volume.name), 32},
+        {WIRE_VOLUME_ADD, offsetof(struct wire_msg, u.volume.note), WIRE_NOTE},
+        {WIRE_REPLY, offsetof(struct wire_msg, u.reply.text), WIRE_TEXT},
+        {WIRE_DEAD, offsetof(struct wire_msg, u.dead.text), WIRE_TEXT},
+    };
+    struct wire_msg out, in;
+    int fds[WIRE_FDS];
+
+    pair_open();
+    unsigned int before = unit_fds();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        wire_start(&out, rows[i].type, 1);
+        char *string = (char *)&out + rows[i].offset;
+        memset(string, 'x', rows[i].size);
+        send_raw(&out, sizeof(out), 2);
+        CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
+        CU_ASSERT_EQUAL(unit_fds(), before);
+        string[rows[i].size - 1] = '\0';
+        send_raw(&out, sizeof(out), 0);
+        CU_ASSERT_EQUAL(wire_receive(near, &in, fds), 1);
+    }
+    pair_close();
+}
+
+static void the_end(void)
+{
+    struct wire_msg msg;
+    int fds[WIRE_FDS];
+
+    pair_open();
+    fcntl(near, F_SETFL, O_NONBLOCK);
+    CU_ASSERT_EQUAL(wire_receive(near, &msg, fds), -EAGAIN);
+    wire_start(&msg, WIRE_QUIT, 1);
+    int err, sent = 0;
+    fcntl(far, F_SETFL, O_NONBLOCK);
+    while (!(err = wire_send(far, &msg, NULL, 0)))
+        sent++;
+    CU_ASSERT_EQUAL(err, -EAGAIN);
+    for (; sent; sent--)
+        CU_ASSERT_EQUAL(wire_receive(near, &msg, fds), 1);
+    close(far);
+    CU_ASSERT_EQUAL(wire_receive(near, &msg, fds), 0);
+    CU_ASSERT_EQUAL(wire_send(near, &msg, NULL, 0), -EPIPE);
+    close(near);
+}
+
+int suite_wire(void)
+{
+    static const struct unit_case cases[] = {
+        {"round trip", round_trip},
+        {"wrong sizes", wrong_sizes},
+        {"surplus descriptors", surplus_descriptors},
+        {"empty packet with a descriptor", empty_packet},
+        {"unterminated strings", unterminated},
+        {"full socket and hang-up", the_end},
+    };
+
+    return UNIT_SUITE("wire", cases);
+}
