@@ -6,6 +6,7 @@
 # make check       unit tests, then the production programs on stand-ins with the real xenstored
 # make check-serve the NBD door with its real clients
 # make check-xen   real Xen (under QEMU where the host is not Xen); CASES="smoke pvh", LONG=1
+# make check-docs  man pages, --help and README agree
 # make lint        include arrows, formatting, sizes, shell
 # make bench       our NBD door beside its peers
 # make deps        only installs what is missing
@@ -95,6 +96,9 @@ check-unit: $(B)/unit
 check: all $(B)/unit all-fakexen
 	tests/check.sh $(B)
 
+check-docs: all
+	tests/docs.sh $(B)
+
 check-serve: all
 	B=$(B) tests/serve/run.sh
 
@@ -128,4 +132,4 @@ clean:
 	rm -rf build build-address build-thread
 
 .DEFAULT_GOAL := all
-.PHONY: all deps check-unit check check-serve check-xen demo test lint format bench install clean
+.PHONY: all deps check-unit check check-docs check-serve check-xen demo test lint format bench install clean

@@ -12,7 +12,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build check check-address check-thread serve serve-address xen}
+SUITES=${SUITES:-lint build docs check check-address check-thread serve serve-address xen}
 limit=${ALL_LIMIT:-1800}
 logs=build/test-logs
 passed=0 failed=0
@@ -21,7 +21,7 @@ mkdir -p "$logs"
 
 minutes() {
     case $1 in
-    lint) echo 1 ;;
+    lint | docs) echo 1 ;;
     build) echo 1 ;;
     check | serve) echo 3 ;;
     xen) echo 16 ;;
@@ -33,6 +33,7 @@ command_of() {
     case $1 in
     lint) echo "make --no-print-directory lint" ;;
     build) echo "make --no-print-directory -j$jobs all all-fakexen build/unit" ;;
+    docs) echo "make --no-print-directory check-docs" ;;
     check) echo "make --no-print-directory -j$jobs check" ;;
     check-address) echo "make --no-print-directory -j$jobs check SANITIZE=address" ;;
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;

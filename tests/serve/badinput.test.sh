@@ -126,8 +126,6 @@ try "no volume" refused "--volume" "--help|needed" --pool "dir:$POOL" --nbd "$SO
 try "pool missing" pool "pool dir:$WORK/nosuch: " "create it" "dir:$WORK/nosuch"
 try "pool is a file" pool "pool dir:$BASE: " "directory" "dir:$BASE"
 try "pool of an unknown kind" pool "pool tape:/x" "write dir:" "tape:/x"
-try "pool on a file system without O_TMPFILE" pool "pool dir:/proc: .*O_TMPFILE" "choose" \
-    "dir:/proc"
 try "socket path too long" refused "path too long" "at most" --volume xvda=blank:1M \
     --pool "dir:$POOL" --nbd "/$(printf 'x%.0s' {1..200})"
 try "socket in a missing directory" refused "$WORK/nosuch/s: " "choose" --volume xvda=blank:1M \
@@ -140,9 +138,12 @@ if is_root; then
     try "base not readable" not_readable
     try "pool not writable" not_writable
     try "low memlock limit" low_memlock
+    try "pool on a file system without O_TMPFILE" pool "pool dir:/proc: .*O_TMPFILE" "choose" \
+        "dir:/proc"
 else
-    for name in "base not readable" "pool not writable" "low memlock limit"; do
-        skip "$name" "needs root to become somebody else"
+    for name in "base not readable" "pool not writable" "low memlock limit" \
+        "pool on a file system without O_TMPFILE"; do
+        skip "$name" "needs root"
     done
 fi
 

@@ -12,6 +12,9 @@
 #   make_base FILE BYTES         a base of random bytes
 #   disk N DEVID TARGET [K=V]... attach as libxl does: InitWait, hotplug script, its verdict
 #   helper N DEVID [ACTION]      the hotplug script alone
+#   guest_write N DEVID KEY VALUE  a node of the frontend
+#   front_beside N DEVID ARGUMENT...  fxfront in the background, several of a guest at once; its
+#                                pid file and log are front.N.DEVID
 #   backend N DEVID KEY          a node of the backend
 #   listed FILTER                jq on `ephemctl list --json`
 #   worker_of N                  pid of a guest's worker
@@ -126,9 +129,17 @@ disk() {
     attach_only "$@" && helper "$1" "$2" && [ "$(backend "$1" "$2" hotplug-status)" = connected ]
 }
 
-# A guest's own write to its frontend.
+# What the guest writes to its frontend; through dom0's socket, its own has one client at a time.
 guest_write() {
-    XENSTORED_PATH="$SIM/xenbus.$1" xenstore-write "device/vbd/$2/$3" "$4"
+    xenstore-write "/local/domain/$1/device/vbd/$2/$3" "$4"
+}
+
+# One of several frontends of guest N, in the background: N, DEVID, fxfront's arguments.
+front_beside() {
+    beside_name=front.$1.$2 beside_domid=$1 beside_devid=$2
+    shift 2
+    sim_daemon "$beside_name" env FAKEXEN_DOMID="$beside_domid" "$B/tests/fxfront" \
+        --devid "$beside_devid" "$@"
 }
 
 listed() {

@@ -74,6 +74,7 @@ static bool hook_flush(struct iothread_hook *h)
 static void op_queue(void *arg)
 {
     (void)arg;
+    op.done = op_done;
     aio_read(iothread_aio(thread), &op, 0, NULL, 0, 0);
 }
 

@@ -12,6 +12,7 @@
 #include "iothread.h"
 #include "pool.h"
 #include "rig.h"
+#include "shake.h"
 
 #define BLOCKS 2048u /* of the volume; one extent holds half */
 
@@ -84,14 +85,12 @@ static void said_once(void)
     rig_wait_ms(&io, 1500);
     uint32_t still = pool_held(rig.pool, &later);
     unsigned int warnings = unit_capture_count("the pool is full");
-    unsigned int ends = unit_capture_count("no write is held");
     rig_extents(2);
     rig_wait(&io);
     unit_capture_end();
     CU_ASSERT_EQUAL(err, -ETIMEDOUT);
     CU_ASSERT_EQUAL(still, 1);
     CU_ASSERT_EQUAL(warnings, 1);
-    CU_ASSERT_EQUAL(ends, 0);
     CU_ASSERT_EQUAL(since, later);
     rig_close(&rig);
 }
@@ -183,6 +182,7 @@ static void drop_as_it_is_granted(void)
     uint32_t twice = 0, dropped = 0, granted = 0;
 
     rig_open(&rig, &(struct rig_config){2, 64 * 4096, 0, 4, 7});
+    shake(true);
     for (uint32_t round = 0; round < 1500 && !twice; round++) {
         for (uint32_t i = 0; i < 9; i++)
             rig_start(&io[i], &rig, i > 0, VIO_WRITE, 4096, 4096, data);
@@ -197,6 +197,7 @@ static void drop_as_it_is_granted(void)
         for (uint32_t i = 0; i < 9; i++)
             twice += io[i].done != 1;
     }
+    shake(false);
     CU_ASSERT_EQUAL(twice, 0);
     CU_ASSERT(dropped > 0 && granted > 0);
     rig_close(&rig);

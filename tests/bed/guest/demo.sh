@@ -29,5 +29,5 @@ check swap-fill fill_swap
 sync
 say "swapped $(awk '$1 == "pswpout" { print int($2 / 256) }' /proc/vmstat)"
 hold written
-swapoff /dev/xvdc
 umount /swapped /mnt
+swapoff /dev/xvdc

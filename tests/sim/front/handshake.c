@@ -45,11 +45,14 @@ static uint64_t read_number(struct front *front, const char *key, uint64_t other
     return value;
 }
 
+/* A guest's xenbus has one client at a time; others of the same guest go through dom0's socket. */
 int front_find(struct front *front)
 {
+    const char *domid = getenv("XENSTORED_PATH") ? NULL : getenv("FAKEXEN_DOMID");
     char *backend, *id, path[320];
 
-    snprintf(front->dir, sizeof(front->dir), "device/vbd/%u", front->devid);
+    snprintf(front->dir, sizeof(front->dir), "%s%.5s%sdevice/vbd/%u",
+             domid ? "/local/domain/" : "", domid ? domid : "", domid ? "/" : "", front->devid);
     backend = read_node(front, front->dir, "backend");
     id = read_node(front, front->dir, "backend-id");
     if (backend && id) {

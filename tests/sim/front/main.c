@@ -2,7 +2,8 @@
 /*
  * fxfront [options] [command...]: connects to a block backend as a guest would, then runs the
  * commands given as words, or line by line from stdin if there are none. Run it as domain N with
- * FAKEXEN_DOMID=N (or --domid N) and XENSTORED_PATH set to the socket of `guestxs N`.
+ * FAKEXEN_DOMID=N (or --domid N) and XENSTORED_PATH set to the socket of `guestxs N`; without
+ * XENSTORED_PATH it reads and writes the guest's nodes as dom0, which any number can do at once.
  *
  * Exit: 0 all well, 1 a command failed, 2 usage, 3 the backend broke the protocol, 4 the backend
  * refused to connect (which is what --refused wants: it turns 4 into 0 and success into 1).
