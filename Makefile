@@ -35,7 +35,7 @@ OPT  := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-
 HARD := -fPIE
 endif
 ifeq ($(SANITIZE),thread)
-OPT  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+OPT  := -O1 -g -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 HARD := -fPIE
 endif
 CPPFLAGS_ALL  = -std=c11 -D_GNU_SOURCE -Icommon -DVERSION='"$(VERSION)"' $(CPPFLAGS)

@@ -49,6 +49,17 @@ fill() { # FILE: incompressible, so that nobody gains by looking
     head -c "${SIZE_MB}M" /dev/urandom >"$1"
 }
 
+# LUKS measures the CPU to choose its iterations, which fails now and then on a busy machine.
+create() { # qemu-img create arguments
+    local i
+    for ((i = 0; i < 5; i++)); do
+        qemu-img create -q --object secret,id=k,data=bench "$@" 2>"$DISK/create" && return 0
+        sleep 0.3
+    done
+    cat "$DISK/create" >&2
+    return 1
+}
+
 start_ephem() { # DIR
     "$B/blkback-ephem" serve --volume "xvda=cow:$1/base" --pool "dir:$1" --nbd "$1/ephem.sock" \
         --threads "${THREADS:-1}" >/dev/null &
@@ -58,8 +69,8 @@ start_ephem() { # DIR
 start_qsd() { # DIR
     local aio=native direct=on secret="secret,id=k,data=bench" q
     case $1 in "$SHM"*) aio=threads direct=off ;; esac
-    qemu-img create -q -f qcow2 --object "$secret" -b "$1/base" -F raw \
-        -o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=10 "$1/overlay.qcow2"
+    create -f qcow2 -b "$1/base" -F raw \
+        -o encrypt.format=luks,encrypt.key-secret=k,encrypt.iter-time=50 "$1/overlay.qcow2"
     q="driver=qcow2,node-name=e,file.driver=file,file.aio=$aio,file.cache.direct=$direct"
     q="$q,backing.driver=raw,backing.file.driver=file,backing.file.filename=$1/base"
     q="$q,backing.file.aio=$aio,backing.file.cache.direct=$direct,file.filename=$1/overlay.qcow2"
@@ -72,9 +83,7 @@ start_qsd() { # DIR
 
 # luks above cow: ciphertext in the overlay.  cow above luks would keep plaintext there.
 start_nbdkit() { # DIR
-    local secret="secret,id=k,data=bench"
-    qemu-img create -q -f luks --object "$secret" -o key-secret=k,iter-time=10 "$1/base.luks" \
-        "${SIZE_MB}M"
+    create -f luks -o key-secret=k,iter-time=50 "$1/base.luks" "${SIZE_MB}M"
     TMPDIR=$1 nbdkit -f -U "$1/nbdkit.sock" --filter=luks --filter=cow file "$1/base.luks" \
         passphrase=bench >/dev/null &
     PIDS[nbdkit]=$!

@@ -83,8 +83,10 @@ void aio_write(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len
     aio_queue(aio, op);
 }
 
-void aio_submit(struct aio *aio)
+bool aio_submit(struct aio *aio)
 {
+    bool refused = false;
+
     while (!list_empty(&aio->queue) && aio->flying < AIO_DEPTH) {
         struct iocb *batch[AIO_DEPTH];
         long n = 0;
@@ -97,7 +99,7 @@ void aio_submit(struct aio *aio)
         }
         int taken = io_submit(aio->context, n, batch);
         if (taken == -EAGAIN && aio->flying)
-            return;
+            break;
         for (int i = 0; i < taken; i++)
             list_pop(&aio->queue);
         if (taken > 0) {
@@ -105,8 +107,10 @@ void aio_submit(struct aio *aio)
         } else {
             struct aio_op *op = container_of(list_pop(&aio->queue), struct aio_op, link);
             op->done(op, taken ? taken : -EIO);
+            refused = true;
         }
     }
+    return refused;
 }
 
 bool aio_reap(struct aio *aio)

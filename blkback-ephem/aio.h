@@ -36,8 +36,8 @@ int aio_fd(const struct aio *aio);
 void aio_read(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len, uint64_t offset);
 void aio_write(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len, uint64_t offset);
 
-/* Hands over what is queued.  `done` may run inside, for operations the kernel refuses. */
-void aio_submit(struct aio *aio);
+/* Hands over what is queued.  True: `done` ran inside, for operations the kernel refused. */
+bool aio_submit(struct aio *aio);
 
 /* Runs `done` of everything that has completed.  True: something had. */
 bool aio_reap(struct aio *aio);

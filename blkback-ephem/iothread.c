@@ -61,7 +61,7 @@ static bool iothread_flush(struct iothread *thread)
         struct iothread_hook *hook = container_of(it, struct iothread_hook, link);
         again |= hook->flush(hook);
     }
-    aio_submit(thread->aio);
+    again |= aio_submit(thread->aio);
     return again || arena_stirred(thread->arena);
 }
 

@@ -40,6 +40,7 @@ static void lane_retry(struct loop_timer *timer)
 {
     struct lane *lane = container_of(timer, struct lane, retry);
     struct list now;
+    uint32_t retried = 0;
 
     list_init(&now);
     for (struct list *it; (it = list_pop(&lane->held));)
@@ -47,9 +48,12 @@ static void lane_retry(struct loop_timer *timer)
     for (struct list *it; (it = list_pop(&now));) {
         struct vio *io = container_of(it, struct vio, link);
         io->held = false;
-        pool_unhold(lane->pool);
+        retried++;
         io->step(io);
     }
+    /* Only now, so that the count passes zero, and the log says so, when none is held again. */
+    while (retried--)
+        pool_unhold(lane->pool);
 }
 
 int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * pool: slots under a lock, with the file grown an extent at a time before its slots are used, so
- * that want of space is found before a guest's write has been taken on, never in the middle.
+ * that want of space is found before a guest's write has been taken on, never in the middle.  The
+ * file is grown and punched outside the lock that every read takes.
  */
 #include "pool.h"
 
@@ -22,8 +23,10 @@ struct pool {
     const struct pool_ops *ops;
     int fd;
     uint16_t id;
-    pthread_mutex_t lock;
-    struct slots *slots; /* this and below: under lock */
+    pthread_mutex_t
+        growing;          /* one thread grows at a time; taken before lock, held over the growing */
+    pthread_mutex_t lock; /* short */
+    struct slots *slots;  /* this and below: under lock */
     uint32_t held;
     uint64_t held_since;
 };
@@ -41,6 +44,7 @@ int pool_open(struct pool **out, const struct pool_ops *ops, int fd, uint16_t id
     pool->ops = ops;
     pool->fd = fd;
     pool->id = id;
+    pthread_mutex_init(&pool->growing, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     *out = pool;
     return 0;
@@ -53,6 +57,7 @@ void pool_close(struct pool *pool)
     slots_close(pool->slots);
     close(pool->fd);
     pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->growing);
     free(pool);
 }
 
@@ -66,42 +71,69 @@ uint16_t pool_id(const struct pool *pool)
     return pool->id;
 }
 
-static int pool_grow(struct pool *pool)
+/* One extent more, if still needed for `more` slots; takes them at once. */
+static int pool_grow(struct pool *pool, uint32_t more, uint32_t *slot, uint32_t *generation,
+                     uint32_t *got)
 {
-    uint32_t extent = slots_grow_next(pool->slots);
+    int err = 0;
 
-    if (extent == SLOTS_NO_EXTENT)
-        return -ENOSPC;
-    int err = pool->ops->grow(pool->fd, extent * EXTENT_BYTES, EXTENT_BYTES);
-    if (!err)
-        slots_grown(pool->slots, extent);
+    pthread_mutex_lock(&pool->growing);
+    pthread_mutex_lock(&pool->lock);
+    *got = slots_take(pool->slots, more, false, slot, generation);
+    uint32_t extent = *got == more ? SLOTS_NO_EXTENT : slots_grow_next(pool->slots);
+    pthread_mutex_unlock(&pool->lock);
+    if (extent != SLOTS_NO_EXTENT) {
+        err = pool->ops->grow(pool->fd, extent * EXTENT_BYTES, EXTENT_BYTES);
+        pthread_mutex_lock(&pool->lock);
+        if (!err)
+            slots_grown(pool->slots, extent);
+        pthread_mutex_unlock(&pool->lock);
+    } else if (*got < more) {
+        err = -ENOSPC;
+    }
+    pthread_mutex_unlock(&pool->growing);
     return err;
 }
 
-static void pool_give_locked(struct pool *pool, uint32_t n, const uint32_t *slot)
+void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
 {
+    pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t empty = slots_give(pool->slots, slot[i]);
-        if (empty != SLOTS_NO_EXTENT)
-            pool->ops->punch(pool->fd, empty * EXTENT_BYTES, EXTENT_BYTES);
+        if (empty == SLOTS_NO_EXTENT)
+            continue;
+        pthread_mutex_unlock(&pool->lock);
+        pool->ops->punch(pool->fd, empty * EXTENT_BYTES, EXTENT_BYTES);
+        pthread_mutex_lock(&pool->lock);
+        slots_punched(pool->slots, empty);
     }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static uint32_t pool_try(struct pool *pool, bool scrape, uint32_t n, uint32_t *slot,
+                         uint32_t *generation)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint32_t got = slots_take(pool->slots, n, scrape, slot, generation);
+    pthread_mutex_unlock(&pool->lock);
+    return got;
 }
 
 int pool_take(struct pool *pool, uint32_t n, uint32_t *slot, uint32_t *generation)
 {
+    uint32_t got = pool_try(pool, false, n, slot, generation);
     int err = 0;
 
-    pthread_mutex_lock(&pool->lock);
-    uint32_t got = slots_take(pool->slots, n, false, slot, generation);
-    while (got < n && !(err = pool_grow(pool)))
-        got += slots_take(pool->slots, n - got, false, slot + got, generation + got);
-    if (err == -ENOSPC)
-        got += slots_take(pool->slots, n - got, true, slot + got, generation + got);
+    while (got < n && !err) {
+        uint32_t more = 0;
+        err = pool_grow(pool, n - got, slot + got, generation + got, &more);
+        got += more;
+    }
+    if (got < n && err == -ENOSPC)
+        got += pool_try(pool, true, n - got, slot + got, generation + got);
     if (got == n)
-        err = 0;
-    else
-        pool_give_locked(pool, got, slot);
-    pthread_mutex_unlock(&pool->lock);
+        return 0;
+    pool_give(pool, got, slot);
     return err;
 }
 
@@ -111,15 +143,6 @@ void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint3
     for (uint32_t i = 0; i < n; i++)
         if (slot[i] <= INDEX_MAX_SLOT)
             generation[i] = slots_generation(pool->slots, slot[i]);
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
-{
-    if (!n)
-        return;
-    pthread_mutex_lock(&pool->lock);
-    pool_give_locked(pool, n, slot);
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -159,6 +159,19 @@ static void serve_check(struct loop_timer *timer)
     loop_timer_set(serve->loop, &serve->check, CHECK_MS);
 }
 
+/* From the beginning, so that an early signal does not leave a socket behind. */
+static void serve_catch(struct serve *serve)
+{
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    serve->signals = (struct loop_source){.fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK),
+                                          .ready = serve_signalled};
+}
+
 static int serve_start(struct serve *serve)
 {
     sigset_t mask;
@@ -206,9 +219,10 @@ static void serve_close(struct serve *serve, const char *path)
 
 int serve_run(const struct serve_options *options)
 {
-    struct serve serve = {.listener = -1, .signals.fd = -1};
+    struct serve serve = {.listener = -1};
     int err = 0;
 
+    serve_catch(&serve);
     for (uint32_t i = 0; i < options->count && !err; i++)
         err = serve_open_base(&serve, options->volumes[i]);
     if (!err)

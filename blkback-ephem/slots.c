@@ -19,6 +19,7 @@
 
 struct extent {
     bool backed;
+    bool punching; /* its storage is being given back */
     uint16_t nfree;
     uint16_t worn; /* slots at their last generation, neither free nor in use */
     uint64_t free[WORDS];
@@ -142,7 +143,8 @@ static uint32_t slots_extend(struct slots *slots)
 uint32_t slots_grow_next(struct slots *slots)
 {
     for (uint32_t i = 0; slots->backed < slots->count && i < slots->count; i++)
-        if (!slots->extents[i]->backed && slots->extents[i]->worn < SLOTS_PER_EXTENT)
+        if (!slots->extents[i]->backed && !slots->extents[i]->punching &&
+            slots->extents[i]->worn < SLOTS_PER_EXTENT)
             return i;
     return slots_extend(slots);
 }
@@ -191,8 +193,14 @@ uint32_t slots_give(struct slots *slots, uint32_t slot)
     memset(extent->free, 0, sizeof(extent->free));
     extent->nfree = 0;
     extent->backed = false;
+    extent->punching = true;
     slots->backed--;
     return number;
+}
+
+void slots_punched(struct slots *slots, uint32_t number)
+{
+    slots->extents[number]->punching = false;
 }
 
 uint64_t slots_backed(const struct slots *slots)

@@ -42,10 +42,11 @@ uint32_t slots_renew(struct slots *slots, uint32_t slot);
 uint32_t slots_generation(const struct slots *slots, uint32_t slot);
 
 /*
- * Gives a slot back.  Returns the extent that became empty by it and now counts as without
- * storage (the caller punches it), else SLOTS_NO_EXTENT.
+ * Gives a slot back.  Returns the extent that became empty by it, else SLOTS_NO_EXTENT.  That extent
+ * counts as without storage, and will not be grown again before slots_punched.
  */
 uint32_t slots_give(struct slots *slots, uint32_t slot);
+void slots_punched(struct slots *slots, uint32_t extent);
 
 /* Slots backed with storage, and slots in use. */
 uint64_t slots_backed(const struct slots *slots);

@@ -226,8 +226,9 @@ static int store_pool_failed(const char *path, int err, char text[STORE_TEXT])
 {
     switch (err) {
     case -ENOENT:
-    case -ENOTDIR:
         return store_fail(text, err, "pool dir:" PATH_SHOWN ": no such directory: create it", path);
+    case -ENOTDIR:
+        return store_fail(text, err, "pool dir:" PATH_SHOWN ": not a directory: name one", path);
     case -EACCES:
     case -EPERM:
     case -EROFS:

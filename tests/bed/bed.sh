@@ -5,6 +5,7 @@
 #
 #   BUILD=DIR   where the programs are (build)            LONG=1      larger sizes, longer limits
 #   BED_OUT=DIR where logs and disks go (BUILD/bed)       BED_LIMIT=S give up after so many seconds
+#   BED_SMP=2   two CPUs and the host's time, for cases where that is the point (pv)
 #   BED_KEEP=1  keep the disks of a run that passed
 #
 # Design: one boot serves all cases. QEMU counts instructions (-icount): a nanosecond of the machine's
@@ -87,14 +88,16 @@ assemble() {
 # ---- the machine ----
 
 power_on() {
-	local disk args=()
+	local disk args=() machine=(-accel "tcg,thread=single" -icount "shift=0,sleep=on" -smp 1)
+	# Two CPUs for guests with two: on one, each of their IPIs waits for a turn of the scheduler.
+	[ "${BED_SMP:-1}" = 1 ] || machine=(-accel "tcg,thread=multi" -smp "$BED_SMP")
 	for disk in dom0 bed logs; do
 		args+=(-drive "file=$run/$disk.img,if=none,id=$disk,format=raw,cache=unsafe,discard=unmap"
 			-device "virtio-blk-pci,drive=$disk,serial=$disk,iommu_platform=on,disable-legacy=on")
 	done
 	# TCG by name: a /dev/kvm may exist and still be unable to run Xen.
-	timeout -k 10 "$limit" qemu-system-x86_64 -accel tcg,thread=single -icount shift=0,sleep=on \
-		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -smp 1 -m 3584 \
+	timeout -k 10 "$limit" qemu-system-x86_64 "${machine[@]}" \
+		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -m 3584 \
 		-nographic -no-reboot -nodefaults -monitor "unix:$run/monitor,server=on,wait=off" -serial "file:$run/serial.log" \
 		-kernel "$roots/xen" \
 		-append "console=com1 com1=115200,8n1 dom0_mem=1200M,max:1200M loglvl=warning guest_loglvl=warning noreboot=1" \

@@ -90,14 +90,14 @@ wait_for() {
 # ---- guests ----
 
 # guest_config NAME MEMORY SCRIPT ARGS DISK...: SCRIPT is guest/SCRIPT.sh, ARGS go to its command line;
-# VCPUS is how many it has, and so how many queues its disks
+# VCPUS is how many it has, and so how many queues its disks; TYPE is pvh or pv
 guest_config() {
 	local name=$1 memory=$2 script=$3 args=$4 disks='' d
 	shift 4
 	for d in "$@"; do disks="$disks '$d',"; done
 	cat >"$GUESTS/$name.cfg" <<-END
 		name = "$name"
-		type = "pvh"
+		type = "${TYPE:-pvh}"
 		memory = $memory
 		vcpus = ${VCPUS:-1}
 		kernel = "$BED/vmlinuz"

@@ -38,10 +38,10 @@
 #include <sys/types.h>
 
 #define FX_MAGIC         0x66784856u
-#define FX_DOMS          32u
+#define FX_DOMS          64u
 #define FX_PORTS         1024u
 #define FX_GRANTS        16384u
-#define FX_HANDLES       512u
+#define FX_HANDLES       2048u
 #define FX_MAPS          65536u
 #define FX_PAGE          4096u
 #define FX_RAM_BYTES     ((off_t)FX_DOMS * FX_GRANTS * FX_PAGE)

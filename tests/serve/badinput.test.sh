@@ -58,7 +58,6 @@ locked() {
 
 socket_in_use() {
     serve --volume xvda=blank:1M
-    cp "$SOCK.err" "$WORK/first" 2>/dev/null || true
     local rc=0
     timeout 10 "$EPHEM" serve --volume xvda=blank:1M --pool "dir:$POOL" --nbd "$SOCK" \
         >"$WORK/out" 2>"$WORK/err" || rc=$?

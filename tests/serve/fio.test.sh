@@ -11,15 +11,15 @@ serve --volume "xvda=cow:$BASE" --volume xvdc=blank:512M
 verify() { # VOLUME SIZE RW
     fio --name=verify --ioengine=nbd --uri="$(uri "$1")" --size="$2" --rw="$3" --iodepth=32 \
         --bssplit=512/20:4k/40:8k/10:64k/20:1m/10 --blockalign=512 --norandommap=0 \
-        --verify=crc32c --serialize_overlap=1 --verify_fatal=1 --random_generator=tausworthe64 \
-        --output="$WORK/fio" || { tail -n 20 "$WORK/fio"; return 1; }
+        --verify=crc32c --serialize_overlap=1 --verify_fatal=1 \
+        --verify_state_save=0 --random_generator=tausworthe64 --output="$WORK/fio" || { tail -n 20 "$WORK/fio"; return 1; }
     absent -iE 'verify.*(bad|fail)|err= *[1-9]' "$WORK/fio"
 }
 
 two_jobs() {
     fio --ioengine=nbd --uri="$(uri xvdc)" --size=64m --rw=randwrite --iodepth=16 --bs=512 \
-        --io_size=8m --verify=crc32c --serialize_overlap=1 --verify_fatal=1 --output="$WORK/fio" \
-        --name=a --offset=0 --name=b --offset=64m || { tail -n 20 "$WORK/fio"; return 1; }
+        --io_size=8m --verify=crc32c --serialize_overlap=1 --verify_fatal=1 \
+        --verify_state_save=0 --output="$WORK/fio" --name=a --offset=0 --name=b --offset=64m || { tail -n 20 "$WORK/fio"; return 1; }
 }
 
 ends_under_load() {

@@ -19,7 +19,7 @@ chmod 755 "$WORK"
 POOL=$WORK/pool
 SOCK=$WORK/sock
 PID=
-ERR=$SOCK.err
+ERR='' STATUS=''
 SERVERS=()
 UNDO=()
 mkdir -m 755 "$POOL"
@@ -35,25 +35,25 @@ finish() {
 }
 trap finish EXIT
 
-# serve ARG...: starts a server on $SOCK with $POOL and waits until it is ready.  Sets PID and ERR.
+# serve ARG...: starts a server on $SOCK with $POOL and waits until it is ready.  Sets PID, ERR and STATUS.
 serve() {
-    local i status=$SOCK.status
-    ERR=$SOCK.err
-    rm -f "$status" "$SOCK.out" "$SOCK.pid"
+    local i dir
+    dir=$(mktemp -d "$WORK/server.XXXXXX")
+    ERR=$dir/err STATUS=$dir/status
     {
-        "$EPHEM" serve "$@" --pool "dir:$POOL" --nbd "$SOCK" >"$SOCK.out" 2>"$ERR" &
-        echo $! >"$SOCK.pid"
+        "$EPHEM" serve "$@" --pool "dir:$POOL" --nbd "$SOCK" \
+            >"$dir/out" 2>"$ERR" &
+        echo $! >"$dir/pid"
         rc=0
         wait $! || rc=$?
-        echo $rc >"$status"
+        echo $rc >"$dir/status"
     } &
+    until [ -s "$dir/pid" ]; do sleep 0.01; done
+    PID=$(cat "$dir/pid")
+    SERVERS+=("$PID")
     for ((i = 0; i < 400; i++)); do
-        [ ! -s "$status" ] || break
-        if grep -qs '^ready$' "$SOCK.out"; then
-            PID=$(cat "$SOCK.pid")
-            SERVERS+=("$PID")
-            return 0
-        fi
+        [ ! -s "$STATUS" ] || break
+        ! grep -qs '^ready$' "$dir/out" || return 0
         sleep 0.05
     done
     echo "the server did not become ready:"
@@ -65,8 +65,8 @@ serve() {
 serve_status() {
     local i
     for ((i = 0; i < 400; i++)); do
-        if [ -s "$SOCK.status" ]; then
-            cat "$SOCK.status"
+        if [ -s "$STATUS" ]; then
+            cat "$STATUS"
             return 0
         fi
         sleep 0.05

@@ -190,11 +190,7 @@ void aio_submit(struct aio *aio)
         struct aio_op *op = container_of(list_pop(&aio->queue), struct aio_op, link);
         struct fake_op *f = fake(op);
 
-        if (refuse_all) {
-            op->done(op, -EAGAIN);
-            continue;
-        }
-        f->error = fake_fate(f->write);
+        f->error = refuse_all ? -EAGAIN : fake_fate(f->write);
         f->early = f->error ? 0 : (uint32_t)unit_random(&aio->random);
         if (!f->error)
             fake_move(f, true);

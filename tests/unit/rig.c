@@ -70,8 +70,8 @@ uint8_t rig_base_byte(uint64_t offset)
 
 static void *rig_map(size_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
 
     CU_ASSERT_FATAL(p != MAP_FAILED);
     return p;

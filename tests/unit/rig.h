@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include "volume.h"
 
-#define RIG_LANES   4
+#define RIG_LANES 4
 
 struct rig_config {
     uint32_t lanes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * iothread: posted work runs in order, and what completes inside a submission is not left lying
- * until something else happens.
+ * iothread: posted work runs in order, and what has completed is not left lying until something else
+ * happens.
  */
 #include "unit.h"
 
@@ -78,7 +78,7 @@ static void op_queue(void *arg)
     aio_read(iothread_aio(thread), &op, 0, NULL, 0, 0);
 }
 
-/* A door answers in its hook; an operation refused in aio_submit completes after the hooks. */
+/* A door answers in its hook, also for an operation that fails at once. */
 static void refused_operation(void)
 {
     fake_aio_reset(2);

@@ -110,7 +110,7 @@ struct reader {
 };
 
 struct slot_life {
-    uint64_t left;  /* time it left its block, 0: not yet */
+    uint64_t left; /* time it left its block, 0: not yet */
     bool reaped;
 };
 
@@ -142,6 +142,24 @@ static uint32_t reap_all(struct overlay *overlay, const struct reader *readers)
     return wrong;
 }
 
+/* Zeroes up to `reach` blocks; how many had a slot. */
+static uint64_t zero_some(struct overlay *overlay, uint64_t *random, uint32_t block, uint32_t reach,
+                          uint64_t now)
+{
+    uint32_t count = min_u32(1 + (uint32_t)unit_below(random, reach), BLOCKS - block);
+    uint64_t let_go = 0;
+
+    for (uint32_t b = block; b < block + count; b++) {
+        if (state[b] <= INDEX_MAX_SLOT) {
+            life[state[b]].left = now;
+            let_go++;
+        }
+        state[b] = INDEX_ZERO;
+    }
+    CU_ASSERT_EQUAL(overlay_zero(overlay, block, count), 0);
+    return let_go;
+}
+
 static void grace_of_reads(void)
 {
     struct reader readers[READS] = {0};
@@ -156,20 +174,9 @@ static void grace_of_reads(void)
         struct reader *reader = &readers[unit_below(&random, READS)];
         uint32_t block = (uint32_t)unit_below(&random, i % 5 ? 300 : BLOCKS);
         switch (unit_below(&random, 20)) {
-        case 0: {
-            uint32_t count = 1 + (uint32_t)unit_below(&random, i % 50 ? 100 : BLOCKS - block);
-            if (count > BLOCKS - block)
-                count = BLOCKS - block;
-            for (uint32_t b = block; b < block + count; b++) {
-                if (state[b] <= INDEX_MAX_SLOT) {
-                    life[state[b]].left = now;
-                    in_slots--;
-                }
-                state[b] = INDEX_ZERO;
-            }
-            CU_ASSERT_EQUAL(overlay_zero(overlay, block, count), 0);
+        case 0:
+            in_slots -= zero_some(overlay, &random, block, i % 50 ? 100 : BLOCKS - block, now);
             break;
-        }
         case 1:
         case 2:
         case 3:

@@ -54,39 +54,57 @@ static bool is_line(const char *text)
     return true;
 }
 
+static const struct {
+    const char *spec, *path;
+    bool blank;
+    uint64_t size;
+} good_specs[] = {
+    {"/a", "/a", false, 0},
+    {"cow:/a", "/a", false, 0},
+    {"cow:/a b,c", "/a b,c", false, 0},
+    {"/a,size=1G", "/a", false, 1ull << 30},
+    {"cow:/a,size=512", "/a", false, 512},
+    {"blank:512", "", true, 512},
+    {"blank:1T", "", true, 1ull << 40},
+};
+static const char *const bad_specs[] = {
+    "",
+    "a",
+    "cow:",
+    "cow:a",
+    "blank:",
+    "blank:0",
+    "blank:511",
+    "blank:1k",
+    "blank:-512",
+    "blank:/dev",
+    "/a,size=",
+    "/a,size=0",
+    "/a,size=1",
+    "/a,size=1G,size=2G",
+    ",size=1G",
+    "cow:cow:/a",
+    "ram:1G",
+    "blank:99999999999999999999999999999999",
+    "cow:,size=1G",
+    "\n",
+    "CoW:/a",
+};
+
 static void specs(void)
 {
-    static const struct {
-        const char *spec, *path;
-        bool blank;
-        uint64_t size;
-    } good[] = {
-        {"/a", "/a", false, 0},
-        {"cow:/a", "/a", false, 0},
-        {"cow:/a b,c", "/a b,c", false, 0},
-        {"/a,size=1G", "/a", false, 1ull << 30},
-        {"cow:/a,size=512", "/a", false, 512},
-        {"blank:512", "", true, 512},
-        {"blank:1T", "", true, 1ull << 40},
-    };
-    static const char *const bad[] = {
-        "",           "a",          "cow:",        "cow:a",       "blank:",        "blank:0",
-        "blank:511",  "blank:1k",   "blank:-512",  "blank:/dev",  "/a,size=",      "/a,size=0",
-        "/a,size=1",  "/a,size=1G,size=2G",        ",size=1G",    "cow:cow:/a",    "ram:1G",
-        "blank:99999999999999999999999999999999",  "cow:,size=1G", "\n",            "CoW:/a",
-    };
     struct store_spec spec;
     char text[STORE_TEXT];
 
-    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-        CU_ASSERT_EQUAL(store_parse_volume(good[i].spec, &spec, text), 0);
-        CU_ASSERT_STRING_EQUAL(spec.path, good[i].path);
-        CU_ASSERT_EQUAL(spec.blank, good[i].blank);
-        CU_ASSERT_EQUAL(spec.size, good[i].size);
+    for (size_t i = 0; i < ARRAY_SIZE(good_specs); i++) {
+        CU_ASSERT_EQUAL(store_parse_volume(good_specs[i].spec, &spec, text), 0);
+        CU_ASSERT_STRING_EQUAL(spec.path, good_specs[i].path);
+        CU_ASSERT_EQUAL(spec.blank, good_specs[i].blank);
+        CU_ASSERT_EQUAL(spec.size, good_specs[i].size);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(bad_specs); i++) {
         memset(text, 0, sizeof(text));
-        CU_ASSERT_EQUAL(store_parse_volume(bad[i], &spec, text), -EINVAL);
+        CU_ASSERT_EQUAL(store_parse_volume(bad_specs[i], &spec, text), -EINVAL);
         CU_ASSERT(is_line(text));
     }
     char *lengthy = calloc(1, 3 * PATH_MAX);
@@ -210,8 +228,12 @@ static void pools(void)
     static const struct {
         const char *spec;
         int err;
-    } rows[] = {{"", -EINVAL},           {"dir:", -EINVAL},        {"dir:x", -EINVAL},
-                {"d", -EINVAL},          {"/var/tmp", -EINVAL},    {"dir:/nonexistent", -ENOENT},
+    } rows[] = {{"", -EINVAL},
+                {"dir:", -EINVAL},
+                {"dir:x", -EINVAL},
+                {"d", -EINVAL},
+                {"/var/tmp", -EINVAL},
+                {"dir:/nonexistent", -ENOENT},
                 {"dir:/etc/passwd", -ENOTDIR}};
     char text[STORE_TEXT], spec[80];
 
@@ -238,8 +260,8 @@ static void pools(void)
 int suite_store(void)
 {
     static const struct unit_case cases[] = {
-        {"volume specs", specs},  {"bad bases", bad_bases},   {"unreadable base", unreadable},
-        {"writers", writers},     {"good bases", good_bases}, {"pools", pools},
+        {"volume specs", specs}, {"bad bases", bad_bases},   {"unreadable base", unreadable},
+        {"writers", writers},    {"good bases", good_bases}, {"pools", pools},
     };
 
     return UNIT_SUITE("store", cases);

@@ -68,7 +68,8 @@ static void every_alignment(void)
             uint8_t value = (uint8_t)(first * 24 + sectors);
             memset(in, value, sectors * 512);
             memset(model + first * 512, value, sectors * 512);
-            CU_ASSERT_EQUAL(rig_do(&rig, sectors % 2, VIO_WRITE, first * 512, sectors * 512, in), 0);
+            CU_ASSERT_EQUAL(rig_do(&rig, sectors % 2, VIO_WRITE, first * 512, sectors * 512, in),
+                            0);
             CU_ASSERT_EQUAL(rig_do(&rig, first % 2, VIO_READ, 0, sizeof(model), out), 0);
             CU_ASSERT_EQUAL(memcmp(out, model, sizeof(model)), 0);
             if (sectors % 5)
@@ -162,7 +163,8 @@ static void only_ciphertext(void)
         for (uint32_t i = 0; i + 64 <= 64 * KIB; i += 64)
             memcpy(in + i, marker, sizeof(marker));
         uint32_t odd = round % 3 * 512;
-        CU_ASSERT_EQUAL(rig_do(&rig, round % 2, VIO_WRITE, round * 64 * KIB + odd, 64 * KIB, in), 0);
+        CU_ASSERT_EQUAL(rig_do(&rig, round % 2, VIO_WRITE, round * 64 * KIB + odd, 64 * KIB, in),
+                        0);
     }
     CU_ASSERT_PTR_NULL(memmem(rig.disk, 16 << 20, marker, 24));
     uint32_t alike = 0, used = 0;

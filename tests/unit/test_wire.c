@@ -84,8 +84,8 @@ static void round_trip(void)
 
 static void wrong_sizes(void)
 {
-    static const size_t lengths[] = {1, 8, sizeof(struct wire_msg) - 1,
-                                     sizeof(struct wire_msg) + 1, 2 * sizeof(struct wire_msg)};
+    static const size_t lengths[] = {1, 8, sizeof(struct wire_msg) - 1, sizeof(struct wire_msg) + 1,
+                                     2 * sizeof(struct wire_msg)};
     char *bytes = calloc(2, sizeof(struct wire_msg));
     struct wire_msg in;
     int fds[WIRE_FDS];

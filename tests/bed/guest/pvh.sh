@@ -13,8 +13,6 @@ esac
 marker_at=$((256 << 20)) # bytes into xvdd, behind what fio uses
 
 check debian grep -q trixie /etc/os-release
-is_mq() { [ "$(find /sys/block/xvdd/mq -mindepth 1 -maxdepth 1 | wc -l)" = 2 ]; }
-check two-queues is_mq
 check large-requests [ "$(cat /sys/block/xvdd/queue/max_segments)" = 256 ]
 check root-on-xvda grep -q '^/dev/xvda / ext4 rw' /proc/mounts
 
