@@ -132,9 +132,12 @@ static void slot_prepare(struct slot *slot, struct door *door, struct engine *en
     const struct wire_door *config = &door->config;
     const struct volume_config *disk = volume_config(volume);
 
+    /* Disks with one queue are spread over the threads too. */
+    uint32_t thread = (config->id + i) % engine_threads(engine);
+
     slot->door = door;
-    slot->thread = engine_thread(engine, i % engine_threads(engine));
-    slot->pump = engine_pump(engine, i % engine_threads(engine));
+    slot->thread = engine_thread(engine, thread);
+    slot->pump = engine_pump(engine, thread);
     slot->config = (struct queue_config){
         .volume = volume,
         .domid = config->domid,

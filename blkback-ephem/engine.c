@@ -34,17 +34,22 @@ struct engine {
     struct pump *pumps[ENGINE_MAX];
 };
 
-static int engine_no_lock(uint32_t threads, char text[ENGINE_TEXT])
+/* Most often the limit on locked memory; else what it is. */
+static int engine_no_memory(int err, uint32_t threads, char text[ENGINE_TEXT])
 {
     struct rlimit limit;
 
+    if (err != -ENOMEM && err != -EPERM) {
+        snprintf(text, ENGINE_TEXT, "cannot start %u threads: %s", threads, strerror(-err));
+        return err;
+    }
     getrlimit(RLIMIT_MEMLOCK, &limit);
     snprintf(text, ENGINE_TEXT,
              "memory cannot be locked: the limit is %llu KiB, %u threads need %u KiB: raise it "
              "(ulimit -l, LimitMEMLOCK=) or use fewer --threads",
              (unsigned long long)limit.rlim_cur / 1024, threads,
              (threads * ARENA_LEAST + 8192) / 1024);
-    return -ENOMEM;
+    return err;
 }
 
 static void engine_close_threads(struct engine *engine)
@@ -66,13 +71,15 @@ static int engine_open_threads(struct engine *engine, char text[ENGINE_TEXT])
         if (!err)
             return 0;
         engine_close_threads(engine);
+        if (err != -ENOMEM && err != -EPERM && err != -EAGAIN)
+            break;
         if (err == -EAGAIN) {
             snprintf(text, ENGINE_TEXT,
                      "no asynchronous I/O left on this system: raise fs.aio-max-nr (sysctl)");
             return err;
         }
     }
-    return engine_no_lock(engine->count, text);
+    return engine_no_memory(err, engine->count, text);
 }
 
 static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
@@ -105,7 +112,7 @@ int engine_open(struct engine **out, uint32_t threads, int pool_fd, bool xen,
     engine->xen = xen;
     err = key_open(&engine->key);
     if (err) {
-        engine_no_lock(threads, text);
+        engine_no_memory(err, threads, text);
         goto out;
     }
     err = engine_open_threads(engine, text);

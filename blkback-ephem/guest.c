@@ -5,7 +5,7 @@
  *
  * Original messages are kept, because a restarted daemon learns from them what it had asked for.
  * Without a daemon the guest is served on; a door whose domain has died is closed, so that no dead
- * domain's page is kept, and with the last of them the life ends.
+ * domain's page is kept.  The life itself ends by QUIT only: a frontend that went may come back.
  * Deliberately absent: paths, xenstore, policy.
  */
 #include "guest.h"
@@ -34,6 +34,9 @@ static void guest_orphaned(struct guest *guest)
     loop_remove(&guest->daemon);
     close(guest->daemon.fd);
     guest->daemon.fd = -1;
+    /* What it asked is not answered to the next one. */
+    for (uint32_t i = 0; i < WIRE_DOORS; i++)
+        guest->doors[i].connect_cookie = guest->doors[i].disconnect_cookie = 0;
     if (guest->listener.fd < 0)
         guest->ended = true;
 }
@@ -163,10 +166,9 @@ static void guest_accept(struct loop_source *source, uint32_t events)
     (void)events;
     if (fd < 0)
         return;
-    if (guest->daemon.fd >= 0) {
-        close(fd);
-        return;
-    }
+    /* The newest wins: only one daemon can run, and its predecessor's end may not have been seen. */
+    if (guest->daemon.fd >= 0)
+        guest_orphaned(guest);
     guest->daemon.fd = fd;
     if (loop_add(guest->loop, &guest->daemon, EPOLLIN)) {
         close(fd);

@@ -40,12 +40,11 @@ void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[W
     uint32_t thread = msg->u.evtchn.thread;
 
     if (thread < engine_threads(guest->engine) && call.domid <= UINT16_MAX && fds[0] >= 0) {
+        fds[0] = -1;
         call.pump = engine_pump(guest->engine, thread);
         iothread_call(engine_thread(guest->engine, thread), guest_events_add_there, &call);
-        if (!call.err) {
-            fds[0] = -1;
+        if (!call.err)
             guest->domains[call.domid] = true;
-        }
     }
     guest_reply_errno(guest, msg->cookie, call.err);
 }
@@ -63,17 +62,24 @@ void guest_evtchn_del(struct guest *guest, const struct wire_msg *msg)
     guest_reply_errno(guest, msg->cookie, call.err);
 }
 
+void guest_tell_dead(struct guest *guest, uint32_t id, const char *why)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_DEAD, 0);
+    msg.u.dead.id = id;
+    snprintf(msg.u.dead.text, sizeof(msg.u.dead.text), "%s", why);
+    guest_send(guest, &msg);
+}
+
 static void guest_door_dead(struct door *door, const char *why)
 {
     struct guest_door *place = door_arg(door);
-    struct wire_msg msg;
 
     log_warn("domain %u, device %u: %s: not served any more", door_config(door)->domid,
              door_config(door)->devid, why);
-    wire_start(&msg, WIRE_DEAD, 0);
-    msg.u.dead.id = door_config(door)->id;
-    snprintf(msg.u.dead.text, sizeof(msg.u.dead.text), "%s", why);
-    guest_send(place->guest, &msg);
+    place->dead = why;
+    guest_tell_dead(place->guest, door_config(door)->id, why);
 }
 
 static void guest_door_silent(struct door *door)
@@ -91,21 +97,14 @@ static void guest_door_closed(struct door *door)
 {
     struct guest_door *place = door_arg(door);
     struct guest *guest = place->guest;
-    bool any = false;
 
     place->door = NULL;
-    if (place->error)
+    if (place->error && place->connect_cookie)
         guest_reply_errno(guest, place->connect_cookie, place->error);
     if (place->disconnect_cookie)
         guest_reply_errno(guest, place->disconnect_cookie, 0);
     place->error = 0;
     place->disconnect_cookie = 0;
-    for (uint32_t i = 0; i < WIRE_DOORS; i++)
-        any |= guest->doors[i].door != NULL;
-    if (!any && guest->daemon.fd < 0) {
-        log_info("the guest is gone and so is the daemon: ending");
-        guest->ended = true;
-    }
 }
 
 void guest_connect(struct guest *guest, const struct wire_msg *msg)
@@ -121,6 +120,7 @@ void guest_connect(struct guest *guest, const struct wire_msg *msg)
                                      .silent = guest_door_silent,
                                      .arg = place};
         place->guest = guest;
+        place->dead = NULL;
         err = door_open(&place->door, guest->engine, guest->mailbox,
                         guest->volumes[asked->volume].volume, asked, &events);
         if (err && place->door) {

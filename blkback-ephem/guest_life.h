@@ -26,6 +26,7 @@ struct guest_door {
     uint32_t connect_cookie;    /* of a CONNECT that failed and is being undone */
     uint32_t disconnect_cookie; /* 0: nobody waits for the end */
     int error;
+    const char *dead; /* why it is not served any more */
 };
 
 struct guest {
@@ -58,6 +59,7 @@ void guest_resume(struct guest *guest, uint32_t cookie);
 void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
 void guest_evtchn_del(struct guest *guest, const struct wire_msg *msg);
 void guest_connect(struct guest *guest, const struct wire_msg *msg);
+void guest_tell_dead(struct guest *guest, uint32_t id, const char *why);
 void guest_disconnect(struct guest *guest, const struct wire_msg *msg);
 
 #endif

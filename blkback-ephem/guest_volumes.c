@@ -141,11 +141,14 @@ void guest_resume(struct guest *guest, uint32_t cookie)
         }
     }
     for (uint32_t i = 0; i < WIRE_DOORS; i++) {
-        if (!guest->doors[i].door || door_closing(guest->doors[i].door))
+        /* A closing one too: only a DISCONNECT of its own tells the new daemon that it has ended. */
+        if (!guest->doors[i].door)
             continue;
         wire_start(&msg, WIRE_CONNECT, 0);
         msg.u.door = *door_config(guest->doors[i].door);
         guest_send(guest, &msg);
+        if (guest->doors[i].dead)
+            guest_tell_dead(guest, i, guest->doors[i].dead);
     }
     guest_reply_errno(guest, cookie, 0);
 }

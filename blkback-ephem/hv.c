@@ -106,8 +106,9 @@ int hv_events_open(struct hv_events **out, int fd)
     if (!events)
         return -ENOMEM;
     if (fcntl(fd, F_SETFL, O_NONBLOCK)) {
+        int err = -errno;
         free(events);
-        return -errno;
+        return err;
     }
     events->handle = xenevtchn_fdopen(NULL, fd, 0);
     if (!events->handle) {

@@ -145,6 +145,9 @@ static int part_finish(const struct part *part, int64_t result)
     struct vio *io = part->io;
     uint64_t whole = (uint64_t)part->count * BLOCK_SIZE;
 
+    /* A file system may find out late that it is full; the second attempt learns the true reason. */
+    if (!io->reading && (result == -EDQUOT || (result >= 0 && (uint64_t)result < part->expect)))
+        return -ENOSPC;
     if (result < 0)
         return (int)result;
     if ((uint64_t)result < part->expect)

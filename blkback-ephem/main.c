@@ -86,6 +86,7 @@ int main(int argc, char **argv)
 {
     sandbox_enter();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* a lease of store_open_base that is broken */
     log_open("blkback-ephem", LOG_LEVEL_INFO);
     if (argc >= 2 && strcmp(argv[1], "serve") == 0)
         return main_serve(argc - 1, argv + 1);

@@ -69,13 +69,18 @@ static size_t reply_gather(struct nbd_conn *conn, struct iovec *iov)
         struct nbd_request *request = container_of(it, struct nbd_request, link);
         uint32_t passed = request->sent;
 
+        bool split = request->command == NBD_CMD_READ && !conn->structured &&
+                     request->done < request->length;
+
         if ((conn->solo && conn->solo != request) || n + 2 > 2 * REPLY_BATCH)
+            break;
+        /* It becomes the only one only once nobody's reply is half sent. */
+        if (split && it != conn->out.next)
             break;
         n += reply_add(iov + n, request->head, request->head_bytes, &passed);
         if (request->data_bytes)
             n += reply_add(iov + n, vio_data(&request->io), request->data_bytes, &passed);
-        if (request->command == NBD_CMD_READ && !conn->structured &&
-            request->done < request->length) {
+        if (split) {
             conn->solo = request;
             break;
         }

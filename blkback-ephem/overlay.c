@@ -4,8 +4,8 @@
  *
  * Grace: reads are numbered as they begin and kept in that order; a slot let go is tagged with the
  * number of the next read.  It may be reused once the oldest running read is not older than its tag.
- * Claims: a short list, searched in full; its length is what is in flight.  Granting looks only at
- * held claims, so a wide claim may wait for many small ones, each of which ends by itself.
+ * Claims: short lists, searched in full; their length is what is in flight.  A claim queues behind
+ * held ones and behind older waiters that it overlaps, so none waits for ever.
  */
 #include "overlay.h"
 
@@ -57,10 +57,11 @@ void overlay_close(struct overlay *overlay)
     free(overlay);
 }
 
-static bool overlay_conflicts(const struct overlay *overlay, const struct overlay_claim *claim)
+/* True when the claim overlaps one of `list` that stands before `end`. */
+static bool claims_overlap(const struct list *list, const struct list *end,
+                           const struct overlay_claim *claim)
 {
-    list_for_each(it, &overlay->held)
-    {
+    for (const struct list *it = list->next; it != list && it != end; it = it->next) {
         const struct overlay_claim *other = container_of(it, struct overlay_claim, link);
         if (claim->first <= other->last && other->first <= claim->last)
             return true;
@@ -70,7 +71,8 @@ static bool overlay_conflicts(const struct overlay *overlay, const struct overla
 
 bool overlay_claim(struct overlay *overlay, struct overlay_claim *claim)
 {
-    bool free = !overlay_conflicts(overlay, claim);
+    bool free = !claims_overlap(&overlay->held, NULL, claim) &&
+                !claims_overlap(&overlay->waiting, NULL, claim);
 
     list_append(free ? &overlay->held : &overlay->waiting, &claim->link);
     return free;
@@ -82,7 +84,8 @@ void overlay_release(struct overlay *overlay, struct overlay_claim *claim, struc
     list_for_each_safe(it, next, &overlay->waiting)
     {
         struct overlay_claim *waiter = container_of(it, struct overlay_claim, link);
-        if (overlay_conflicts(overlay, waiter))
+        if (claims_overlap(&overlay->held, NULL, waiter) ||
+            claims_overlap(&overlay->waiting, it, waiter))
             continue;
         list_remove(it);
         list_append(&overlay->held, it);

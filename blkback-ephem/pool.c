@@ -97,6 +97,8 @@ static int pool_grow(struct pool *pool, uint32_t more, uint32_t *slot, uint32_t 
 
 void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
 {
+    if (!n)
+        return;
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t empty = slots_give(pool->slots, slot[i]);
@@ -110,18 +112,24 @@ void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static uint32_t pool_try(struct pool *pool, bool scrape, uint32_t n, uint32_t *slot,
-                         uint32_t *generation)
+/* From crowded extents too. */
+static uint32_t pool_scrape(struct pool *pool, uint32_t reserve, uint32_t n, uint32_t *slot,
+                            uint32_t *generation)
 {
+    uint32_t got = 0;
+
     pthread_mutex_lock(&pool->lock);
-    uint32_t got = slots_take(pool->slots, n, scrape, slot, generation);
+    if (slots_free(pool->slots) >= (uint64_t)n + reserve)
+        got = slots_take(pool->slots, n, true, slot, generation);
     pthread_mutex_unlock(&pool->lock);
     return got;
 }
 
-int pool_take(struct pool *pool, uint32_t n, uint32_t *slot, uint32_t *generation)
+int pool_take(struct pool *pool, uint32_t reserve, uint32_t n, uint32_t *slot, uint32_t *generation)
 {
-    uint32_t got = pool_try(pool, false, n, slot, generation);
+    pthread_mutex_lock(&pool->lock);
+    uint32_t got = slots_take(pool->slots, n, false, slot, generation);
+    pthread_mutex_unlock(&pool->lock);
     int err = 0;
 
     while (got < n && !err) {
@@ -130,7 +138,7 @@ int pool_take(struct pool *pool, uint32_t n, uint32_t *slot, uint32_t *generatio
         got += more;
     }
     if (got < n && err == -ENOSPC)
-        got += pool_try(pool, true, n - got, slot + got, generation + got);
+        got += pool_scrape(pool, reserve, n - got, slot + got, generation + got);
     if (got == n)
         return 0;
     pool_give(pool, got, slot);

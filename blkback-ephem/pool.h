@@ -26,8 +26,15 @@ void pool_close(struct pool *pool);
 int pool_fd(const struct pool *pool);
 uint16_t pool_id(const struct pool *pool);
 
-/* `n` slots with fresh generations, as consecutive as can be; all or none.  0, -ENOSPC or errno. */
-int pool_take(struct pool *pool, uint32_t n, uint32_t *slot, uint32_t *generation);
+/* What first touches leave free in a pool that cannot grow, so that overwrites can go on. */
+#define POOL_RESERVE 1024u
+
+/*
+ * `n` slots with fresh generations, as consecutive as can be; all or none; in a pool that cannot grow
+ * only while `reserve` slots stay free.  0, -ENOSPC or errno.
+ */
+int pool_take(struct pool *pool, uint32_t reserve, uint32_t n, uint32_t *slot,
+              uint32_t *generation);
 
 /* The generations the slots' contents were written with; entries above INDEX_MAX_SLOT are skipped. */
 void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint32_t *generation);

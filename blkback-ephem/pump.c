@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 #include "request.h"
 
 #define SERVE_BATCH      32u /* requests of one ring before the next has its turn */
@@ -47,11 +48,12 @@ static void queue_unmask_late(struct loop_timer *timer)
 }
 
 /* The ring is empty and armed. */
-static void queue_rest(struct queue *queue, bool found_work)
+static void queue_rest(struct queue *queue)
 {
     if (!queue->owes_unmask)
         return;
-    queue->idle_wakes = found_work ? 0 : queue->idle_wakes + 1;
+    queue->idle_wakes = queue->found ? 0 : queue->idle_wakes + 1;
+    queue->found = false;
     if (queue->idle_wakes <= IDLE_WAKES_FREE) {
         queue_unmask(queue);
         return;
@@ -90,6 +92,7 @@ static int queue_next(struct queue *queue)
         ring_fetch(&queue->ring, &request->ask);
     }
     queue->parked = NULL;
+    queue->found = true;
     if (request_begin(request))
         return 1;
     queue->parked = request;
@@ -114,7 +117,7 @@ static void queue_serve(struct queue *queue)
             return;
         }
         if (!ring_arm(&queue->ring)) {
-            queue_rest(queue, served > 0);
+            queue_rest(queue);
             return;
         }
     }
@@ -150,7 +153,7 @@ static bool pump_flush(struct iothread_hook *hook)
     list_for_each_safe(it, next, &pump->queues)
     {
         struct queue *queue = container_of(it, struct queue, link);
-        if (queue->answered && ring_push(&queue->ring))
+        if (queue->answered && ring_push(&queue->ring) && queue->port >= 0)
             hv_notify(queue->events, queue->port);
         queue->answered = false;
         if (queue->state == QUEUE_CLOSING && list_empty(&queue->flight))
@@ -230,13 +233,14 @@ static struct pump_events *pump_events_find(const struct pump *pump, uint32_t do
 
 int pump_events_add(struct pump *pump, uint32_t domid, int fd)
 {
-    if (pump_events_find(pump, domid))
+    if (pump_events_find(pump, domid)) {
+        close(fd);
         return -EEXIST;
+    }
     struct pump_events *handle = calloc(1, sizeof(*handle));
-    if (!handle)
-        return -ENOMEM;
-    int err = hv_events_open(&handle->events, fd);
+    int err = handle ? hv_events_open(&handle->events, fd) : -ENOMEM;
     if (err) {
+        close(fd);
         free(handle);
         return err;
     }
@@ -328,9 +332,12 @@ void queue_close(struct queue *queue, bool force)
 
 bool queue_probe(struct queue *queue)
 {
-    hv_unbind(queue->events, queue->port);
+    if (queue->port >= 0)
+        hv_unbind(queue->events, queue->port);
     queue->port = hv_bind(queue->events, queue->config.domid, queue->config.port);
     queue->owes_unmask = false;
     queue_schedule(queue);
-    return queue->port >= 0;
+    /* Short of memory or handles is not gone: the next probe tries again. */
+    return queue->port != -ESRCH && queue->port != -EINVAL && queue->port != -ENOENT &&
+           queue->port != -ENXIO;
 }

@@ -37,7 +37,7 @@ int pump_open(struct pump **out, struct lane *lane, struct hv *hv);
 void pump_close(struct pump *pump);
 struct lane *pump_lane(const struct pump *pump);
 
-/* A restricted handle's descriptor, the pump's from success on.  -EEXIST, -EMFILE, errno. */
+/* A restricted handle's descriptor, the pump's in any case.  -EEXIST, -ENOMEM, errno. */
 int pump_events_add(struct pump *pump, uint32_t domid, int fd);
 /* -EBUSY while a queue of the domain is bound. */
 int pump_events_remove(struct pump *pump, uint32_t domid);

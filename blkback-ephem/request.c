@@ -61,15 +61,24 @@ static bool request_moves(const struct request *request)
     return request->status == RING_OKAY && request->ask.nseg;
 }
 
+/* Held writes keep their buffers; a quarter of the arena stays for reads. */
+static bool request_may_take(const struct request *request, const struct arena *arena)
+{
+    return ring_effective_op(&request->ask) == RING_OP_READ ||
+           arena_in_use(arena) + request->pages <= arena_pages(arena) / 4 * 3;
+}
+
 bool request_begin(struct request *request)
 {
     struct queue *queue = request->queue;
+    struct arena *arena = iothread_arena(lane_thread(queue->pump->lane));
 
     request->status = ring_check_header(&request->ask, &queue->config.limits);
     if (request_moves(request)) {
         /* A block more for a start inside a block, two for merging the edges. */
         request->pages = request->ask.nseg + 3u;
-        request->io.buf = arena_get(iothread_arena(lane_thread(queue->pump->lane)), request->pages);
+        if (request_may_take(request, arena))
+            request->io.buf = arena_get(arena, request->pages);
         if (!request->io.buf)
             return false;
     }

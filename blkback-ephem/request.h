@@ -39,6 +39,7 @@ struct queue {
     int port;
     bool owes_unmask;
     bool answered; /* responses to push */
+    bool found;    /* a request, since the last rest */
     uint32_t idle_wakes;
     struct loop_timer unmask;
     struct request *parked; /* waits for a buffer */

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "engine.h"
@@ -77,6 +78,10 @@ static int serve_open_base(struct serve *serve, char *volume)
 /* A socket file nobody listens on any more is a leftover and may go. */
 static bool serve_stale(const struct sockaddr_un *address)
 {
+    struct stat st;
+
+    if (lstat(address->sun_path, &st) || !S_ISSOCK(st.st_mode))
+        return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) &&
                  errno == ECONNREFUSED;
@@ -102,8 +107,9 @@ static int serve_listen(struct serve *serve, const char *path)
     if (err && errno == EADDRINUSE && serve_stale(&address))
         err = bind(serve->listener, (struct sockaddr *)&address, sizeof(address));
     if (err || listen(serve->listener, 16)) {
-        log_error("--nbd %s: %s: choose a path in a writable directory that nothing listens on",
-                  path, strerror(errno));
+        log_error("--nbd %s: cannot listen there: choose a path in a writable directory that "
+                  "nothing listens on",
+                  path);
         return -EINVAL;
     }
     serve->bound = true;
@@ -174,16 +180,8 @@ static void serve_catch(struct serve *serve)
 
 static int serve_start(struct serve *serve)
 {
-    sigset_t mask;
-    int err;
+    int err = sandbox_drop(true);
 
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGTERM);
-    sigaddset(&mask, SIGINT);
-    sigprocmask(SIG_BLOCK, &mask, NULL);
-    serve->signals = (struct loop_source){.fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK),
-                                          .ready = serve_signalled};
-    err = sandbox_drop(true);
     if (!err)
         err = engine_start(serve->engine);
     if (!err)

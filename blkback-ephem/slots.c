@@ -213,6 +213,15 @@ uint64_t slots_used(const struct slots *slots)
     return slots->used;
 }
 
+uint64_t slots_free(const struct slots *slots)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < slots->count; i++)
+        n += slots->extents[i]->nfree;
+    return n;
+}
+
 void slots_age(struct slots *slots, uint32_t slot, uint32_t generation)
 {
     slots_extent(slots, slot)->generation[slot % SLOTS_PER_EXTENT] = generation;

@@ -48,9 +48,10 @@ uint32_t slots_generation(const struct slots *slots, uint32_t slot);
 uint32_t slots_give(struct slots *slots, uint32_t slot);
 void slots_punched(struct slots *slots, uint32_t extent);
 
-/* Slots backed with storage, and slots in use. */
+/* Slots backed with storage, slots in use, and slots that could be taken. */
 uint64_t slots_backed(const struct slots *slots);
 uint64_t slots_used(const struct slots *slots);
+uint64_t slots_free(const struct slots *slots);
 
 /* For tests: the generation a slot will count on from. */
 void slots_age(struct slots *slots, uint32_t slot, uint32_t generation);

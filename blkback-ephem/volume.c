@@ -7,11 +7,25 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "log.h"
 #include "pool.h"
 
 #define REAP_MAX 64u
+
+/* linux/fs.h and sys/mount.h, which have it, both define a BLOCK_SIZE of their own. */
+#ifndef BLKGETDISKSEQ
+#define BLKGETDISKSEQ _IOR(0x12, 128, uint64_t)
+#endif
+
+/* Another medium behind the same name has another number. */
+static uint64_t base_sequence(int fd)
+{
+    uint64_t sequence = 0;
+
+    return ioctl(fd, BLKGETDISKSEQ, &sequence) ? 0 : sequence;
+}
 
 void volume_reap(struct volume *volume)
 {
@@ -31,11 +45,19 @@ int volume_open(struct volume **out, struct pool *pool, const struct volume_conf
     struct volume *volume = calloc(1, sizeof(*volume));
     int err;
 
+    if (config->bytes > INDEX_MAX_BLOCKS * BLOCK_SIZE) {
+        free(volume);
+        return -EFBIG;
+    }
     if (!volume)
         return -ENOMEM;
-    if (config->base >= 0 && fstat(config->base, &volume->base_was)) {
-        err = -errno;
-        goto out;
+    if (config->base >= 0) {
+        if (fstat(config->base, &volume->base_was)) {
+            err = -errno;
+            goto out;
+        }
+        volume->base_size = lseek(config->base, 0, SEEK_END);
+        volume->base_sequence = base_sequence(config->base);
     }
     err = overlay_open(&volume->overlay, (config->bytes + BLOCK_SIZE - 1) / BLOCK_SIZE,
                        config->base < 0);
@@ -89,7 +111,9 @@ bool volume_check_base(struct volume *volume)
 
     if (volume->config.base < 0 || volume->base_changed)
         return false;
-    if (fstat(volume->config.base, &now) == 0 && now.st_size == volume->base_was.st_size &&
+    if (fstat(volume->config.base, &now) == 0 &&
+        lseek(volume->config.base, 0, SEEK_END) == volume->base_size &&
+        base_sequence(volume->config.base) == volume->base_sequence &&
         now.st_mtim.tv_sec == volume->base_was.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == volume->base_was.st_mtim.tv_nsec)
         return false;

@@ -157,9 +157,23 @@ static void volume_written(struct vio *io)
     volume_mutated(io, err);
 }
 
+/* True when it takes new space: it leaves the pool's reserve to those that do not. */
+static bool volume_first_touch(const struct vio *io)
+{
+    struct volume *volume = io->volume;
+    bool first = false;
+
+    pthread_mutex_lock(&volume->lock);
+    for (uint32_t i = 0; i < io->blocks && !first; i++)
+        first = overlay_get(volume->overlay, io->first + i) > INDEX_MAX_SLOT;
+    pthread_mutex_unlock(&volume->lock);
+    return first;
+}
+
 static void volume_place(struct vio *io)
 {
-    int err = pool_take(io->volume->pool, io->blocks, io->slot, io->generation);
+    uint32_t reserve = volume_first_touch(io) ? POOL_RESERVE : 0;
+    int err = pool_take(io->volume->pool, reserve, io->blocks, io->slot, io->generation);
 
     io->merging = false;
     if (err == -ENOSPC) {
@@ -304,6 +318,8 @@ void volume_drop_held(struct vio *io)
     pthread_mutex_lock(&volume->lock);
     queued = io->waiting;
     io->waiting = false;
+    if (queued)
+        list_remove(&io->claim.link); /* under the lock: nobody grants it any more */
     pthread_mutex_unlock(&volume->lock);
     if (lane_unhold(io) || queued)
         volume_mutated(io, -ECANCELED);

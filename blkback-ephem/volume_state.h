@@ -14,6 +14,8 @@ struct volume {
     struct volume_config config;
     struct pool *pool;
     struct stat base_was;
+    off_t base_size;        /* of a device too */
+    uint64_t base_sequence; /* a device's; 0 where the kernel does not number them */
     _Atomic bool base_changed;
     pthread_mutex_t lock;
     struct overlay *overlay; /* this and below: under lock */

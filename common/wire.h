@@ -27,8 +27,8 @@
  *   DEAD         the door `id` broke the protocol (or its grants failed) and is no longer served;
  *                it stays until DISCONNECT.
  *
- * A worker whose daemon hung up goes on serving, accepts a new one (same uid) on the listening
- * socket, and meanwhile drops the doors of domains that died.
+ * A worker whose daemon hung up goes on serving, accepts a new one on the listening socket (the
+ * newest wins), and meanwhile closes the doors of domains that died; it ends by QUIT only.
  */
 #ifndef EPHEM_WIRE_H
 #define EPHEM_WIRE_H
