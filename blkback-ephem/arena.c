@@ -54,17 +54,21 @@ out_free:
     return err;
 }
 
+static bool arena_is_free(const struct arena *arena, uint32_t page)
+{
+    return arena->free[page / 64] >> (page % 64) & 1;
+}
+
 void arena_close(struct arena *arena)
 {
     if (!arena)
         return;
+    /* What is still in use holds a guest's data: a life may end with requests under way. */
+    for (uint32_t i = 0; i < arena->pages; i++)
+        if (!arena_is_free(arena, i))
+            explicit_bzero(arena->memory + (size_t)i * ARENA_PAGE, ARENA_PAGE);
     munmap(arena->memory, (size_t)arena->pages * ARENA_PAGE);
     free(arena);
-}
-
-static bool arena_is_free(const struct arena *arena, uint32_t page)
-{
-    return arena->free[page / 64] >> (page % 64) & 1;
 }
 
 /* The first run of `pages` free pages, or arena->pages. */
@@ -113,6 +117,8 @@ void arena_put(struct arena *arena, uint8_t *buf, uint32_t pages)
 
 void arena_wait(struct arena *arena, struct arena_waiter *waiter)
 {
+    if (waiter->link.next) /* waits already */
+        list_remove(&waiter->link);
     list_append(&arena->waiters, &waiter->link);
 }
 

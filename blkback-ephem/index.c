@@ -136,6 +136,8 @@ static int node_split(struct index *index, struct region *region, uint16_t place
     nodes[place + 1] = high;
     region->count++;
     index->memory += sizeof(*nodes);
+    node_settle(&index->memory, low);
+    node_settle(&index->memory, high);
     return 0;
 }
 
@@ -209,18 +211,23 @@ static int region_zero(struct index *index, struct region *region, uint32_t from
         uint16_t place = region_find(region, (uint16_t)from);
         struct node *node = region->nodes[place];
         uint32_t end = node->start + (1u << node->order);
+        uint32_t stop = to < end ? to : end;
+        uint32_t full = node->order > ORDER_MIN ? SPARSE_FULL : SPARSE_DENSE;
         int err = 0;
 
         if (from == node->start && to >= end) {
             node_drop(node, drop, arg);
             node_zero_whole(&index->memory, node);
             from = end;
-        } else if (!node->dense && node->zero && !node->count) {
-            from = end;
+        } else if (!node->dense && node->zero) {
+            node_forget(node, from, stop, drop, arg);
+            from = stop;
+        } else if (!node->dense && stop - from <= ZERO_FEW && node->count + stop - from <= full) {
+            err = node_zero_few(&index->memory, node, from, stop, drop, arg);
+            from = stop;
         } else if (node->order > ORDER_MIN) {
             err = node_split(index, region, place);
         } else {
-            uint32_t stop = to < end ? to : end;
             err = node_zero_part(&index->memory, node, from, stop, drop, arg);
             from = stop;
         }

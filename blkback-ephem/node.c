@@ -110,6 +110,21 @@ int node_densify(size_t *memory, struct node *node)
     return 0;
 }
 
+void node_settle(size_t *memory, struct node *node)
+{
+    if (node->order == ORDER_MIN && node->count >= SPARSE_DENSE) {
+        node_densify(memory, node);
+    } else if (!node->count && node->room) {
+        *memory -= node_bytes(node);
+        free(node->slots);
+        node->slots = NULL;
+        node->room = 0;
+        *memory += node_bytes(node);
+    } else if (node->room > node->count + node->count / 8 + 4) {
+        node_resize(memory, node, node->count);
+    }
+}
+
 int node_insert(size_t *memory, struct node *node, uint16_t i, uint16_t at, uint32_t slot)
 {
     if (node->count == node->room) {
@@ -154,6 +169,44 @@ int node_zero_part(size_t *memory, struct node *node, uint32_t from, uint32_t to
     if (!node->dense && node_densify(memory, node))
         return -ENOMEM;
     for (uint32_t i = from - node->start; i < to - node->start; i++) {
+        uint32_t slot = node->slots[i];
+        node->slots[i] = INDEX_ZERO;
+        if (slot <= INDEX_MAX_SLOT)
+            drop(arg, slot);
+    }
+    return 0;
+}
+
+void node_forget(struct node *node, uint32_t from, uint32_t to, void (*drop)(void *, uint32_t),
+                 void *arg)
+{
+    uint16_t *keys = node_keys(node);
+    uint16_t low = node_find(node, (uint16_t)from), high = low;
+
+    for (; high < node->count && keys[high] < to; high++)
+        if (node->slots[high] <= INDEX_MAX_SLOT)
+            drop(arg, node->slots[high]);
+    size_t after = (size_t)(node->count - high);
+    if (high == low)
+        return;
+    memmove(keys + low, keys + high, after * sizeof(*keys));
+    memmove(node->slots + low, node->slots + high, after * sizeof(*node->slots));
+    node->count = (uint16_t)(node->count - (high - low));
+}
+
+int node_zero_few(size_t *memory, struct node *node, uint32_t from, uint32_t to,
+                  void (*drop)(void *, uint32_t), void *arg)
+{
+    uint16_t need = (uint16_t)(node->count + (to - from));
+
+    if (node->room < need && node_resize(memory, node, need))
+        return -ENOMEM;
+    for (uint32_t at = from; at < to; at++) {
+        uint16_t i = node_find(node, (uint16_t)at);
+        if (i == node->count || node_keys(node)[i] != at) {
+            node_insert(memory, node, i, (uint16_t)at, INDEX_ZERO); /* there is room */
+            continue;
+        }
         uint32_t slot = node->slots[i];
         node->slots[i] = INDEX_ZERO;
         if (slot <= INDEX_MAX_SLOT)

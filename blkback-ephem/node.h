@@ -14,6 +14,7 @@
 #define ORDER_MAX    16u
 #define DENSE_BLOCKS (1u << ORDER_MIN)
 #define SPARSE_FULL  512u /* a wider node is halved here */
+#define ZERO_FEW     32u  /* so many discarded blocks are exceptions to a node's ground state */
 #define SPARSE_DENSE 340u /* at order 9, 6 bytes an entry overtake 4 a block here */
 
 struct node {
@@ -44,6 +45,10 @@ int node_resize(size_t *memory, struct node *node, uint16_t room);
 /* A sparse node of the lowest order becomes dense. */
 int node_densify(size_t *memory, struct node *node);
 
+/* After a split: what is nearly full turns dense, what is nearly empty gives room back.  Only memory
+ * is at stake, so want of it is no failure. */
+void node_settle(size_t *memory, struct node *node);
+
 /* A new entry at place i. */
 int node_insert(size_t *memory, struct node *node, uint16_t i, uint16_t at, uint32_t slot);
 
@@ -52,6 +57,14 @@ void node_drop(const struct node *node, void (*drop)(void *, uint32_t), void *ar
 
 /* All of it becomes zero; its slots were dropped before. */
 void node_zero_whole(size_t *memory, struct node *node);
+
+/* Zeroes [from, to) of a sparse node whose ground state is zero, dropping slots. */
+void node_forget(struct node *node, uint32_t from, uint32_t to, void (*drop)(void *, uint32_t),
+                 void *arg);
+
+/* Zeroes [from, to), a few blocks, of a sparse node whose ground state is the base. */
+int node_zero_few(size_t *memory, struct node *node, uint32_t from, uint32_t to,
+                  void (*drop)(void *, uint32_t), void *arg);
 
 /* Zeroes [from, to) of a node of the lowest order, dropping slots. */
 int node_zero_part(size_t *memory, struct node *node, uint32_t from, uint32_t to,

@@ -71,15 +71,33 @@ uint16_t pool_id(const struct pool *pool)
     return pool->id;
 }
 
+/* What there is, if `reserve` slots stay free.  Under the lock. */
+static uint32_t pool_pick(struct pool *pool, uint32_t reserve, bool scrape, uint32_t n,
+                          uint32_t *slot, uint32_t *generation)
+{
+    if (slots_free(pool->slots) < (uint64_t)n + reserve)
+        return 0;
+    return slots_take(pool->slots, n, scrape, slot, generation);
+}
+
+static uint32_t pool_try(struct pool *pool, uint32_t reserve, bool scrape, uint32_t n,
+                         uint32_t *slot, uint32_t *generation)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint32_t got = pool_pick(pool, reserve, scrape, n, slot, generation);
+    pthread_mutex_unlock(&pool->lock);
+    return got;
+}
+
 /* One extent more, if still needed for `more` slots; takes them at once. */
-static int pool_grow(struct pool *pool, uint32_t more, uint32_t *slot, uint32_t *generation,
-                     uint32_t *got)
+static int pool_grow(struct pool *pool, uint32_t reserve, uint32_t more, uint32_t *slot,
+                     uint32_t *generation, uint32_t *got)
 {
     int err = 0;
 
     pthread_mutex_lock(&pool->growing);
     pthread_mutex_lock(&pool->lock);
-    *got = slots_take(pool->slots, more, false, slot, generation);
+    *got = pool_pick(pool, reserve, false, more, slot, generation);
     uint32_t extent = *got == more ? SLOTS_NO_EXTENT : slots_grow_next(pool->slots);
     pthread_mutex_unlock(&pool->lock);
     if (extent != SLOTS_NO_EXTENT) {
@@ -112,33 +130,18 @@ void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* From crowded extents too. */
-static uint32_t pool_scrape(struct pool *pool, uint32_t reserve, uint32_t n, uint32_t *slot,
-                            uint32_t *generation)
-{
-    uint32_t got = 0;
-
-    pthread_mutex_lock(&pool->lock);
-    if (slots_free(pool->slots) >= (uint64_t)n + reserve)
-        got = slots_take(pool->slots, n, true, slot, generation);
-    pthread_mutex_unlock(&pool->lock);
-    return got;
-}
-
 int pool_take(struct pool *pool, uint32_t reserve, uint32_t n, uint32_t *slot, uint32_t *generation)
 {
-    pthread_mutex_lock(&pool->lock);
-    uint32_t got = slots_take(pool->slots, n, false, slot, generation);
-    pthread_mutex_unlock(&pool->lock);
+    uint32_t got = pool_try(pool, reserve, false, n, slot, generation);
     int err = 0;
 
     while (got < n && !err) {
         uint32_t more = 0;
-        err = pool_grow(pool, n - got, slot + got, generation + got, &more);
+        err = pool_grow(pool, reserve, n - got, slot + got, generation + got, &more);
         got += more;
     }
     if (got < n && err == -ENOSPC)
-        got += pool_scrape(pool, reserve, n - got, slot + got, generation + got);
+        got += pool_try(pool, reserve, true, n - got, slot + got, generation + got);
     if (got == n)
         return 0;
     pool_give(pool, got, slot);

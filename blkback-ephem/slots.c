@@ -32,7 +32,7 @@ struct slots {
     uint32_t backed;  /* of which have storage */
     uint32_t current; /* taken from; SLOTS_NO_EXTENT when none */
     uint32_t cursor;  /* within current */
-    uint64_t used;
+    uint64_t used, free;
     struct extent **extents;
 };
 
@@ -118,6 +118,7 @@ uint32_t slots_take(struct slots *slots, uint32_t want, bool scrape, uint32_t *s
         got++;
     }
     slots->used += got;
+    slots->free -= got;
     return got;
 }
 
@@ -162,6 +163,7 @@ void slots_grown(struct slots *slots, uint32_t number)
         extent->nfree++;
     }
     slots->backed++;
+    slots->free += extent->nfree;
 }
 
 uint32_t slots_renew(struct slots *slots, uint32_t slot)
@@ -187,10 +189,12 @@ uint32_t slots_give(struct slots *slots, uint32_t slot)
     } else {
         extent->free[at / 64] |= 1ull << (at % 64);
         extent->nfree++;
+        slots->free++;
     }
     if (extent->nfree + extent->worn < SLOTS_PER_EXTENT || number == slots->current)
         return SLOTS_NO_EXTENT;
     memset(extent->free, 0, sizeof(extent->free));
+    slots->free -= extent->nfree;
     extent->nfree = 0;
     extent->backed = false;
     extent->punching = true;
@@ -215,11 +219,7 @@ uint64_t slots_used(const struct slots *slots)
 
 uint64_t slots_free(const struct slots *slots)
 {
-    uint64_t n = 0;
-
-    for (uint32_t i = 0; i < slots->count; i++)
-        n += slots->extents[i]->nfree;
-    return n;
+    return slots->free;
 }
 
 void slots_age(struct slots *slots, uint32_t slot, uint32_t generation)

@@ -98,8 +98,8 @@ static struct vio *claim_vio(struct list *grant)
     return container_of(container_of(grant, struct overlay_claim, grant), struct vio, claim);
 }
 
-/* The end of every mutation. */
-static void volume_mutated(struct vio *io, int error)
+/* Lets go of the claim, if it is still there, and sets those going who waited for it. */
+static void volume_release(struct vio *io)
 {
     struct volume *volume = io->volume;
     struct list granted;
@@ -108,26 +108,50 @@ static void volume_mutated(struct vio *io, int error)
     pthread_mutex_lock(&volume->lock);
     overlay_release(volume->overlay, &io->claim, &granted);
     list_for_each(it, &granted) claim_vio(it)->waiting = false;
-    volume_count(volume, io, error);
     pthread_mutex_unlock(&volume->lock);
     for (struct list *it; (it = list_pop(&granted));) {
         struct vio *next = claim_vio(it);
         next->work.run = volume_claimed;
         iothread_post(lane_thread(next->lane), &next->work);
     }
+}
+
+/* The end of every mutation. */
+static void volume_mutated(struct vio *io, int error)
+{
+    struct volume *volume = io->volume;
+
+    volume_release(io);
+    pthread_mutex_lock(&volume->lock);
+    volume_count(volume, io, error);
+    pthread_mutex_unlock(&volume->lock);
     volume_reap(volume);
     io->dropped = error == -ECANCELED;
     io->done(io, error);
 }
 
-static void volume_place(struct vio *io);
+/* Goes on at once, or when the last who had one of its blocks is done. */
+static void volume_claim(struct vio *io)
+{
+    struct volume *volume = io->volume;
 
+    pthread_mutex_lock(&volume->lock);
+    bool held = overlay_claim(volume->overlay, &io->claim);
+    io->waiting = !held;
+    pthread_mutex_unlock(&volume->lock);
+    if (held)
+        volume_claimed(&io->work);
+}
+
+/* Without its claim: a discard of the same blocks may be what will make space. */
 static void volume_hold(struct vio *io)
 {
-    if (io->drop_if_held)
+    if (io->drop_if_held) {
         volume_mutated(io, -ECANCELED);
-    else
-        lane_hold(io, volume_place);
+        return;
+    }
+    volume_release(io);
+    lane_hold(io, volume_claim);
 }
 
 static void volume_written(struct vio *io)
@@ -299,12 +323,7 @@ void volume_submit(struct volume *volume, struct lane *lane, struct vio *io)
     }
     io->claim.first = io->offset / BLOCK_SIZE;
     io->claim.last = end ? (end - 1) / BLOCK_SIZE : 0;
-    pthread_mutex_lock(&volume->lock);
-    bool held = overlay_claim(volume->overlay, &io->claim);
-    io->waiting = !held;
-    pthread_mutex_unlock(&volume->lock);
-    if (held)
-        volume_claimed(&io->work);
+    volume_claim(io);
 }
 
 void volume_drop_held(struct vio *io)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * util: strict parsers.  Everything a guest or an operator writes goes through these, so they
- * accept exactly one spelling of a number and refuse everything else.
+ * accept decimal digits, nothing before and nothing after.
  */
 #include "util.h"
 

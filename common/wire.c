@@ -103,8 +103,6 @@ int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
     if (got < 0)
         return errno == ECONNRESET ? 0 : -errno;
     wire_take_fds(&header, fds);
-    if (got == 0)
-        return 0;
     if (got == (ssize_t)sizeof(*msg) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
         wire_strings_end(msg))
         return 1;
@@ -113,5 +111,5 @@ int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
             close(fds[i]);
             fds[i] = -1;
         }
-    return -EPROTO;
+    return got ? -EPROTO : 0;
 }

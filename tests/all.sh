@@ -73,8 +73,10 @@ for suite in $SUITES; do
 done
 
 echo "== skipped:"
+# shellcheck disable=SC2086 # a list
 (cd "$logs" && grep -hE '^(ok )?skip' $SUITES 2>/dev/null | sort -u) || true
 echo "== failed:"
+# shellcheck disable=SC2086
 (cd "$logs" && grep -HE '^(not ok|FAIL) ' $SUITES 2>/dev/null) || true
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

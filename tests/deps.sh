@@ -34,11 +34,17 @@ missing()
     done
 }
 
+# True for a real package; apt-cache show succeeds, with nothing, for a virtual one.
+exists()
+{
+    [ -n "$(apt-cache show "$1" 2>/dev/null)" ]
+}
+
 # Turns a name apt does not know into the one this release has for it.
 resolve()
 {
     local name=$1 pattern real
-    if apt-cache show "$name" >/dev/null 2>&1; then
+    if exists "$name"; then
         echo "$name"
         return
     fi
@@ -49,7 +55,7 @@ resolve()
     # The one that fits the default clang, where that can be told.
     local major
     major=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
-    if [ -n "$major" ] && apt-cache show "${name%-dev}-$major-dev" >/dev/null 2>&1; then
+    if [ -n "$major" ] && exists "${name%-dev}-$major-dev"; then
         real=${name%-dev}-$major-dev
     fi
     echo "$real"

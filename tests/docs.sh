@@ -43,6 +43,7 @@ verbs_in_page() {
 check docs/ephemctl-subcommands verbs_in_page
 targets() {
     local target
+    # shellcheck disable=SC2013 # words
     for target in $(grep -ohE 'make [a-z-]+' README.md CONTRIBUTING.md | cut -d' ' -f2 | sort -u); do
         grep -qE "^$target:" Makefile || { echo "make $target is named but does not exist"; return 1; }
     done

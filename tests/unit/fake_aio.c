@@ -182,15 +182,21 @@ static int64_t fake_move(const struct fake_op *op, bool early)
     return op->write && have < op->length ? -ENOSPC : (int64_t)have;
 }
 
-void aio_submit(struct aio *aio)
+bool aio_submit(struct aio *aio)
 {
     uint64_t one = 1;
+    bool refused = false;
 
     while (!list_empty(&aio->queue) && aio->flying < AIO_DEPTH) {
         struct aio_op *op = container_of(list_pop(&aio->queue), struct aio_op, link);
         struct fake_op *f = fake(op);
 
-        f->error = refuse_all ? -EAGAIN : fake_fate(f->write);
+        if (refuse_all) {
+            refused = true;
+            op->done(op, -EAGAIN);
+            continue;
+        }
+        f->error = fake_fate(f->write);
         f->early = f->error ? 0 : (uint32_t)unit_random(&aio->random);
         if (!f->error)
             fake_move(f, true);
@@ -200,6 +206,7 @@ void aio_submit(struct aio *aio)
     }
     if (aio->flying && write(aio->event, &one, sizeof(one)) < 0)
         abort();
+    return refused;
 }
 
 static void fake_complete(struct aio *aio, struct aio_op *op)

@@ -25,7 +25,7 @@ void fake_aio_reset(uint64_t seed);
 void fake_aio_fail(uint64_t nth, uint64_t count, int error, bool writes_only);
 uint64_t fake_aio_failed(void); /* how many have */
 
-/* As above, all of them: refused by the kernel. */
+/* All operations: refused by the kernel, inside aio_submit. */
 void fake_aio_refuse(bool refuse);
 
 /* While held, nothing completes: on `fd` only, or -1 for all. */

@@ -18,7 +18,7 @@
 
 #define MANY 600u
 
-static uint32_t slot[MANY * 4], generation[MANY * 4];
+static uint32_t slot[MANY * 6], generation[MANY * 6];
 static uint64_t taken, used;
 
 static uint64_t stored(int fd)
@@ -37,7 +37,7 @@ static void on_a_file(void)
     CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &pool_dir_ops, fd, 9), 0);
     CU_ASSERT(pool_fd(pool) == fd && pool_id(pool) == 9);
     for (uint32_t i = 0; i < 4; i++)
-        CU_ASSERT_EQUAL(pool_take(pool, MANY, slot + i * MANY, generation + i * MANY), 0);
+        CU_ASSERT_EQUAL(pool_take(pool, 0, MANY, slot + i * MANY, generation + i * MANY), 0);
     pool_usage(pool, &taken, &used);
     CU_ASSERT_EQUAL(used, 4 * MANY * 4096);
     CU_ASSERT(taken >= used && stored(fd) >= taken);
@@ -92,7 +92,7 @@ static void failing_growth(void)
             fail_with = errors[e];
             CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
             int err;
-            while (!(err = pool_take(pool, 257, slot, generation)))
+            while (!(err = pool_take(pool, 0, 257, slot, generation)))
                 got += 257;
             CU_ASSERT_EQUAL(err, errors[e]);
             CU_ASSERT_EQUAL(got, (fail_at - 1) * SLOTS_PER_EXTENT / 257 * 257);
@@ -101,9 +101,9 @@ static void failing_growth(void)
             CU_ASSERT_EQUAL(taken, (uint64_t)(fail_at - 1) * SLOTS_PER_EXTENT * 4096);
             uint32_t rest = (fail_at - 1) * SLOTS_PER_EXTENT - got;
             if (fail_with == -ENOSPC && rest)
-                CU_ASSERT_EQUAL(pool_take(pool, rest, slot, generation), 0);
+                CU_ASSERT_EQUAL(pool_take(pool, 0, rest, slot, generation), 0);
             fail_with = 0;
-            CU_ASSERT_EQUAL(pool_take(pool, 257, slot, generation), 0);
+            CU_ASSERT_EQUAL(pool_take(pool, 0, 257, slot, generation), 0);
             pool_close(pool);
         }
     }
@@ -119,16 +119,42 @@ static void scraping(void)
     fail_at = 3;
     fail_with = -ENOSPC;
     CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
-    CU_ASSERT_EQUAL(pool_take(pool, 2048, slot, generation), 0);
-    CU_ASSERT_EQUAL(pool_take(pool, 1, back, generation), -ENOSPC);
+    CU_ASSERT_EQUAL(pool_take(pool, 0, 2048, slot, generation), 0);
+    CU_ASSERT_EQUAL(pool_take(pool, 0, 1, back, generation), -ENOSPC);
     for (uint32_t i = 0; i < 2048; i += 32)
         back[n++] = slot[i];
     pool_give(pool, n, back);
-    CU_ASSERT_EQUAL(pool_take(pool, n + 1, slot, generation), -ENOSPC);
-    CU_ASSERT_EQUAL(pool_take(pool, n, slot, generation), 0);
+    CU_ASSERT_EQUAL(pool_take(pool, 0, n + 1, slot, generation), -ENOSPC);
+    CU_ASSERT_EQUAL(pool_take(pool, 0, n, slot, generation), 0);
     for (uint32_t i = 0; i < n; i++)
         CU_ASSERT(generation[i] > 1);
     CU_ASSERT_EQUAL(punches, 0);
+    pool_close(pool);
+}
+
+/* First touches leave a reserve in a pool that cannot grow; others may take it, and give it back. */
+static void reserve(void)
+{
+    struct pool *pool;
+    uint32_t got = 0, n = 0;
+
+    grows = punches = 0;
+    fail_at = 4;
+    fail_with = -ENOSPC;
+    CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
+    while (pool_take(pool, POOL_RESERVE, 100, slot + got, generation) == 0)
+        got += 100;
+    CU_ASSERT(got + POOL_RESERVE <= 3 * SLOTS_PER_EXTENT);
+    CU_ASSERT(got + POOL_RESERVE + 100 > 3 * SLOTS_PER_EXTENT);
+    for (; n < 20; n++) {
+        CU_ASSERT_EQUAL(pool_take(pool, 0, 100, slot + got, generation), 0);
+        pool_give(pool, 100, slot);
+        for (uint32_t i = 0; i < got; i++)
+            slot[i] = slot[i + 100];
+        CU_ASSERT_EQUAL(pool_take(pool, POOL_RESERVE, 100, slot + got, generation), -ENOSPC);
+    }
+    pool_usage(pool, &taken, &used);
+    CU_ASSERT_EQUAL(used, got * 4096ull);
     pool_close(pool);
 }
 
@@ -156,9 +182,8 @@ static void holding(void)
 int suite_pool(void)
 {
     static const struct unit_case cases[] = {
-        {"on a file", on_a_file},
-        {"growth that fails", failing_growth},
-        {"scraping", scraping},
+        {"on a file", on_a_file}, {"growth that fails", failing_growth},
+        {"scraping", scraping},   {"reserve", reserve},
         {"holding", holding},
     };
 

@@ -131,7 +131,7 @@ static void grace(void)
     struct rig_io read, write[4];
     static uint8_t data[4][256 * KIB];
 
-    rig_open(&rig, &(struct rig_config){2, 1 << 20, 0, 1, 5});
+    rig_open(&rig, &(struct rig_config){2, 1 << 20, 0, 3, 5});
     memset(in, 0x11, 256 * KIB);
     CU_ASSERT_EQUAL(rig_do(&rig, 0, VIO_WRITE, 0, 256 * KIB, in), 0);
     fake_aio_hold(true, -1);

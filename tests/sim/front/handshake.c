@@ -51,8 +51,8 @@ int front_find(struct front *front)
     const char *domid = getenv("XENSTORED_PATH") ? NULL : getenv("FAKEXEN_DOMID");
     char *backend, *id, path[320];
 
-    snprintf(front->dir, sizeof(front->dir), "%s%.5s%sdevice/vbd/%u",
-             domid ? "/local/domain/" : "", domid ? domid : "", domid ? "/" : "", front->devid);
+    snprintf(front->dir, sizeof(front->dir), "%s%.5s%sdevice/vbd/%u", domid ? "/local/domain/" : "",
+             domid ? domid : "", domid ? "/" : "", front->devid);
     backend = read_node(front, front->dir, "backend");
     id = read_node(front, front->dir, "backend-id");
     if (backend && id) {
