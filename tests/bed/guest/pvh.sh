@@ -8,7 +8,7 @@
 
 case $size in
 long) fio_size=256M rounds=4 swap_mb=192 discard_mb=64 ;;
-*) fio_size=24M rounds=1 swap_mb=32 discard_mb=16 ;;
+*) fio_size=24M rounds=1 swap_mb=48 discard_mb=16 ;;
 esac
 marker_at=$((256 << 20)) # bytes into xvdd, behind what fio uses
 
@@ -44,7 +44,7 @@ mkdir -p /sys/fs/cgroup /swapped
 mount -t cgroup2 cgroup /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkdir /sys/fs/cgroup/small
-echo 8M >/sys/fs/cgroup/small/memory.max
+echo 16M >/sys/fs/cgroup/small/memory.max
 mount -t tmpfs -o "size=$((swap_mb * 2))M" swapped /swapped
 in_little_memory() { (echo "$BASHPID" >/sys/fs/cgroup/small/cgroup.procs && "$@"); }
 fill_swap() { marker_lines $((swap_mb * 1048576 / 65)) >/swapped/marker; }
