@@ -28,41 +28,6 @@
 
 #define TICK_MS 2000u
 
-static void guest_orphaned(struct guest *guest)
-{
-    log_warn("the daemon is gone: serving on without it");
-    loop_remove(&guest->daemon);
-    close(guest->daemon.fd);
-    guest->daemon.fd = -1;
-    /* What it asked is not answered to the next one. */
-    for (uint32_t i = 0; i < WIRE_DOORS; i++)
-        guest->doors[i].connect_cookie = guest->doors[i].disconnect_cookie = 0;
-    if (guest->listener.fd < 0)
-        guest->ended = true;
-}
-
-void guest_send(struct guest *guest, const struct wire_msg *msg)
-{
-    if (guest->daemon.fd >= 0 && wire_send(guest->daemon.fd, msg, NULL, 0))
-        guest_orphaned(guest);
-}
-
-void guest_reply(struct guest *guest, uint32_t cookie, int error, const char *text)
-{
-    struct wire_msg msg;
-
-    wire_start(&msg, WIRE_REPLY, cookie);
-    msg.u.reply.error = error;
-    if (error)
-        snprintf(msg.u.reply.text, sizeof(msg.u.reply.text), "%s", text);
-    guest_send(guest, &msg);
-}
-
-void guest_reply_errno(struct guest *guest, uint32_t cookie, int error)
-{
-    guest_reply(guest, cookie, error, error ? strerror(-error) : "");
-}
-
 /* The life's beginning. */
 static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS])
 {

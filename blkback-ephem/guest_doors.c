@@ -62,16 +62,6 @@ void guest_evtchn_del(struct guest *guest, const struct wire_msg *msg)
     guest_reply_errno(guest, msg->cookie, call.err);
 }
 
-void guest_tell_dead(struct guest *guest, uint32_t id, const char *why)
-{
-    struct wire_msg msg;
-
-    wire_start(&msg, WIRE_DEAD, 0);
-    msg.u.dead.id = id;
-    snprintf(msg.u.dead.text, sizeof(msg.u.dead.text), "%s", why);
-    guest_send(guest, &msg);
-}
-
 static void guest_door_dead(struct door *door, const char *why)
 {
     struct guest_door *place = door_arg(door);

@@ -43,10 +43,14 @@ struct guest {
     bool domains[1u << 16];
 };
 
-/* guest.c: to the daemon; dropped while there is none. */
+/* guest_link.c: to the daemon; dropped while there is none. */
 void guest_send(struct guest *guest, const struct wire_msg *msg);
 void guest_reply(struct guest *guest, uint32_t cookie, int error, const char *text);
 void guest_reply_errno(struct guest *guest, uint32_t cookie, int error);
+void guest_tell_dead(struct guest *guest, uint32_t id, const char *why);
+
+/* The daemon hung up, or a newer one has come. */
+void guest_orphaned(struct guest *guest);
 
 /* guest_volumes.c */
 void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
@@ -59,7 +63,6 @@ void guest_resume(struct guest *guest, uint32_t cookie);
 void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
 void guest_evtchn_del(struct guest *guest, const struct wire_msg *msg);
 void guest_connect(struct guest *guest, const struct wire_msg *msg);
-void guest_tell_dead(struct guest *guest, uint32_t id, const char *why);
 void guest_disconnect(struct guest *guest, const struct wire_msg *msg);
 
 #endif
