@@ -101,6 +101,7 @@ void guest_stats(struct guest *guest, uint32_t cookie)
             .doors = guest_volume_doors(guest, i),
             .reads = stats.reads,
             .writes = stats.writes,
+            .flushes = stats.flushes,
             .discards = stats.discards,
             .bytes_read = stats.bytes_read,
             .bytes_written = stats.bytes_written,

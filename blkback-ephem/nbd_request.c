@@ -336,6 +336,8 @@ int nbd_request_take(struct nbd_conn *conn, const uint8_t *header)
         break;
     case NBD_CMD_FLUSH:
         error = request->length || !request_flags_known(request) ? NBD_EINVAL : 0;
+        if (!error)
+            volume_flushed(conn->volume);
         break;
     default:
         error = NBD_EINVAL;

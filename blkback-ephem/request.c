@@ -171,6 +171,7 @@ static void request_submit(struct request *request)
         request->io.offset = request->ask.sector * 512;
         request->io.length = request->ask.discard_sectors * 512;
     } else if (!request->ask.nseg) {
+        volume_flushed(queue->config.volume);
         request_done(&request->io, 0);
         return;
     }

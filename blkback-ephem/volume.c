@@ -105,6 +105,13 @@ void volume_stats(struct volume *volume, struct volume_stats *stats)
     pthread_mutex_unlock(&volume->lock);
 }
 
+void volume_flushed(struct volume *volume)
+{
+    pthread_mutex_lock(&volume->lock);
+    volume->stats.flushes++;
+    pthread_mutex_unlock(&volume->lock);
+}
+
 bool volume_check_base(struct volume *volume)
 {
     struct stat now;

@@ -73,7 +73,7 @@ struct volume_config {
 };
 
 struct volume_stats {
-    uint64_t reads, writes, discards, errors;
+    uint64_t reads, writes, flushes, discards, errors;
     uint64_t bytes_read, bytes_written;
     uint64_t blocks, index_bytes;
 };
@@ -85,6 +85,9 @@ void volume_close(struct volume *volume);
 
 const struct volume_config *volume_config(const struct volume *volume);
 void volume_stats(struct volume *volume, struct volume_stats *stats);
+
+/* A door answered a flush.  There is nothing to do for one: see volume_io.c. */
+void volume_flushed(struct volume *volume);
 
 /* Any one thread, every few seconds: true once when the base was changed under us; then and from
  * then on base reads fail. */

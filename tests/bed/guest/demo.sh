@@ -22,7 +22,7 @@ mkdir -p /sys/fs/cgroup /swapped
 mount -t cgroup2 cgroup /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkdir /sys/fs/cgroup/small
-echo 12M >/sys/fs/cgroup/small/memory.max
+echo 8M >/sys/fs/cgroup/small/memory.high
 mount -t tmpfs -o size=64M swapped /swapped
 fill_swap() { (echo "$BASHPID" >/sys/fs/cgroup/small/cgroup.procs && marker_lines 330000 >/swapped/marker); }
 check swap-fill fill_swap

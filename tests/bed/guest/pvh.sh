@@ -44,7 +44,7 @@ mkdir -p /sys/fs/cgroup /swapped
 mount -t cgroup2 cgroup /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 mkdir /sys/fs/cgroup/small
-echo 16M >/sys/fs/cgroup/small/memory.max
+echo 8M >/sys/fs/cgroup/small/memory.high
 mount -t tmpfs -o "size=$((swap_mb * 2))M" swapped /swapped
 in_little_memory() { (echo "$BASHPID" >/sys/fs/cgroup/small/cgroup.procs && "$@"); }
 fill_swap() { marker_lines $((swap_mb * 1048576 / 65)) >/swapped/marker; }
