@@ -126,6 +126,7 @@ install: all
 	install -D -m 755 $(B)/blkback-ephem $(DESTDIR)$(PREFIX)/libexec/blkback-ephem/blkback-ephem
 	install -D -m 755 $(B)/blkback-ephemd $(DESTDIR)$(PREFIX)/sbin/blkback-ephemd
 	install -D -m 755 $(B)/ephemctl $(DESTDIR)$(PREFIX)/sbin/ephemctl
+	install -D -m 644 dom0-tools/systemd/blkback-ephemd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/blkback-ephemd.service
 	install -D -m 755 $(B)/block-ephem $(DESTDIR)/etc/xen/scripts/block-ephem
 	for page in docs/*.8; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}; done
 

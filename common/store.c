@@ -2,10 +2,8 @@
 /*
  * store: opens first, then looks at what it has opened, so that nothing can be exchanged in between.
  *
- * "Nobody writes it" is found out by the kernel's own books: a read lease is refused while a file is
- * open for writing anywhere (loop devices included); a device must not be mounted read-write or used
- * as swap.  Not found: a process that writes a raw device directly; the shared lock we hold keeps
- * out those who lock.  Deliberately absent: any look into the contents (no blkid, no partition scan).
+ * "Nobody writes it" is found out by the kernel's own books, in store_writers.c.  Deliberately
+ * absent: any look into the contents (no blkid, no partition scan).
  */
 #include "store.h"
 
@@ -14,21 +12,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
+#include "store_writers.h"
 #include "util.h"
 
 /* linux/fs.h and sys/mount.h, which have it, both define a BLOCK_SIZE of their own. */
 #ifndef BLKGETSIZE64
 #define BLKGETSIZE64 _IOR(0x12, 114, size_t)
 #endif
-#define PATH_SHOWN "%.120s"
+#define STORE_MOST ((uint64_t)1 << 44) /* bytes a volume; an overlay has no more blocks */
 
-__attribute__((format(printf, 3, 4))) static int store_fail(char text[STORE_TEXT], int err,
-                                                            const char *fmt, ...)
+int store_fail(char text[STORE_TEXT], int err, const char *fmt, ...)
 {
     va_list args;
 
@@ -36,7 +32,7 @@ __attribute__((format(printf, 3, 4))) static int store_fail(char text[STORE_TEXT
     vsnprintf(text, STORE_TEXT, fmt, args);
     va_end(args);
     for (char *c = text; *c; c++)
-        if ((unsigned char)*c < ' ')
+        if (*c < ' ' || *c > '~')
             *c = '?';
     return err;
 }
@@ -48,6 +44,8 @@ static int store_parse_blank(const char *size, struct store_spec *out, char text
         return store_fail(text, -EINVAL,
                           "volume blank:%.40s: not a size: write a multiple of 512 such as 1G",
                           size);
+    if (out->size > STORE_MOST)
+        return store_fail(text, -EINVAL, "volume blank:%.40s: too large: at most 16T", size);
     return 0;
 }
 
@@ -69,6 +67,10 @@ int store_parse_volume(const char *spec, struct store_spec *out, char text[STORE
                               "base " PATH_SHOWN ": size=%.40s: not a size: write a multiple of "
                               "512 such as 20G",
                               out->path, size);
+        if (out->size > STORE_MOST)
+            return store_fail(text, -EINVAL,
+                              "base " PATH_SHOWN ": size=%.40s: too large: at most 16T", out->path,
+                              size);
     }
     if (out->path[0] != '/')
         return store_fail(text, -EINVAL,
@@ -88,6 +90,9 @@ static int store_open_failed(const char *path, int err, char text[STORE_TEXT])
     case -EPERM:
         return store_fail(text, err,
                           "base " PATH_SHOWN ": not readable by us: give read permission", path);
+    case -ENXIO:
+        return store_fail(text, err, "base " PATH_SHOWN ": neither a file nor a block device",
+                          path);
     case -EINVAL:
         return store_fail(text, err,
                           "base " PATH_SHOWN ": its file system has no O_DIRECT: move it to ext4, "
@@ -97,68 +102,6 @@ static int store_open_failed(const char *path, int err, char text[STORE_TEXT])
         return store_fail(text, err, "base " PATH_SHOWN ": cannot be opened: %s", path,
                           strerror(-err));
     }
-}
-
-/* True when mountinfo lists the device with a writable super block. */
-static bool store_mounted_rw(dev_t device)
-{
-    char line[4096], want[32];
-    FILE *f = fopen("/proc/self/mountinfo", "re");
-    bool found = false;
-
-    if (!f)
-        return false;
-    snprintf(want, sizeof(want), " %u:%u ", major(device), minor(device));
-    while (!found && fgets(line, sizeof(line), f)) {
-        const char *dash = strstr(line, " - ");
-        const char *options = dash ? strrchr(dash, ' ') : NULL;
-        found = strstr(line, want) && options && strncmp(options + 1, "rw", 2) == 0;
-    }
-    fclose(f);
-    return found;
-}
-
-static bool store_is_swap(dev_t device)
-{
-    char line[512], path[256];
-    FILE *f = fopen("/proc/swaps", "re");
-    struct stat st;
-    bool found = false;
-
-    while (f && !found && fgets(line, sizeof(line), f))
-        found = sscanf(line, "%255s", path) == 1 && stat(path, &st) == 0 && S_ISBLK(st.st_mode) &&
-                st.st_rdev == device;
-    if (f)
-        fclose(f);
-    return found;
-}
-
-static int store_check_writers(int fd, const struct stat *st, const char *path,
-                               char text[STORE_TEXT])
-{
-    if (flock(fd, LOCK_SH | LOCK_NB))
-        return store_fail(text, -EBUSY,
-                          "base " PATH_SHOWN ": locked by another process: stop what uses it",
-                          path);
-    if (S_ISBLK(st->st_mode)) {
-        if (store_mounted_rw(st->st_rdev))
-            return store_fail(text, -EBUSY,
-                              "base " PATH_SHOWN ": mounted read-write: unmount it, or mount it "
-                              "read-only",
-                              path);
-        if (store_is_swap(st->st_rdev))
-            return store_fail(text, -EBUSY, "base " PATH_SHOWN ": in use as swap: swapoff it",
-                              path);
-        return 0;
-    }
-    if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
-        fcntl(fd, F_SETLEASE, F_UNLCK);
-    else if (errno == EAGAIN)
-        return store_fail(text, -EBUSY,
-                          "base " PATH_SHOWN ": open for writing elsewhere (mounted by a loop "
-                          "device? a running guest?): close it first",
-                          path);
-    return 0;
 }
 
 static int store_base_size(int fd, const struct stat *st, const char *path, uint64_t *bytes,
@@ -214,6 +157,13 @@ int store_open_base(const struct store_spec *spec, struct store_base *out, char 
     if (err)
         goto out;
     out->bytes = spec->size ? spec->size : out->base_bytes;
+    if (out->bytes > STORE_MOST) {
+        err = store_fail(text, -EFBIG,
+                         "base " PATH_SHOWN ": too large: at most 16T; with ,size= only that much "
+                         "of it is seen",
+                         spec->path);
+        goto out;
+    }
     out->base_bytes = min_u64(out->base_bytes, out->bytes);
     out->fd = fd;
     return 0;

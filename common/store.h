@@ -2,7 +2,7 @@
 /*
  * store: what an operator names, a base or a pool, checked and opened.  Shared by the daemon
  * (which opens for its workers) and by `blkback-ephem serve` (which opens for itself).
- * Every failure is one line for a human: what, where, what to do.
+ * Every failure is one line for a human, in printable ASCII: what, where, what to do.
  */
 #ifndef EPHEM_STORE_H
 #define EPHEM_STORE_H
@@ -20,7 +20,7 @@ struct store_spec {
     char path[PATH_MAX];
 };
 
-/* 0, or -EINVAL with `text` filled. */
+/* 0, or -EINVAL with `text` filled.  Sizes are at most 16T (2^44). */
 int store_parse_volume(const char *spec, struct store_spec *out, char text[STORE_TEXT]);
 
 /* A base, open.  Owner of fd: the caller. */
@@ -32,9 +32,12 @@ struct store_base {
 
 /*
  * Opens what `spec` names.  Refuses: missing, unreadable, a directory or other odd file, empty, not
- * a multiple of 512, a device with a mounted-writable file system, anything open for writing (by a
- * write lease on files, by /proc/mounts, swaps and O_EXCL on devices), no O_DIRECT.  0 or negative
- * errno with `text`.
+ * a multiple of 512, above 16T, no O_DIRECT, and what somebody may write: a file that is open for
+ * writing (a read lease is refused), a device that is held exclusively (O_EXCL is refused) by
+ * anything but mounts of a read-only file system.  Where a lease cannot be had at all (we are not
+ * the owner, or the file system has none), a file with a write bit is refused too, except for root
+ * on a file system without leases.  0 or negative errno with `text`.  The caller must ignore SIGIO:
+ * whoever opens the file for writing in the very moment of the lease has it sent.
  */
 int store_open_base(const struct store_spec *spec, struct store_base *out, char text[STORE_TEXT]);
 

@@ -41,7 +41,12 @@ static int hotplug_report_body(struct xenstore *xs, void *arg)
     err = xenstore_read(xs, path, value, sizeof(value));
     if (!err && report->error) {
         path_backend(path, report->id, "hotplug-error");
-        err = xenstore_write(xs, path, report->error);
+        err = xenstore_read(xs, path, value, sizeof(value));
+        /* The daemon's own words, where it had any, are the better ones. */
+        if (err == -ENOENT || (!err && !value[0]))
+            err = xenstore_write(xs, path, report->error);
+        else if (err == -E2BIG || err == -EINVAL)
+            err = 0;
     }
     path_backend(path, report->id, "hotplug-status");
     return err ? err : xenstore_write(xs, path, report->error ? "error" : "connected");

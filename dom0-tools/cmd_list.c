@@ -13,6 +13,18 @@ static const char list_help[] = "usage: ephemctl list [--json]\n"
                                 "  --json  the same as JSON\n"
                                 "  --help  this text\n";
 
+/* A guest whose worker has not told the daemon what it holds. */
+static void list_print_silent(const json_t *guest)
+{
+    char name[64];
+
+    if (!json_object_get(guest, "state"))
+        return;
+    printf("%-6lld %-20s %-7lld %-6s %s\n", (long long)ctl_number(guest, "domid"),
+           ctl_clean(ctl_text(guest, "name"), name, sizeof(name)),
+           (long long)ctl_number(guest, "worker_pid"), "-", ctl_text(guest, "state"));
+}
+
 static void list_print(const json_t *answer)
 {
     size_t i, j;
@@ -23,6 +35,7 @@ static void list_print(const json_t *answer)
            "SIZE", "MODE", "BASE");
     json_array_foreach(json_object_get(answer, "guests"), i, guest)
     {
+        list_print_silent(guest);
         json_array_foreach(json_object_get(guest, "volumes"), j, volume)
         {
             printf("%-6lld %-20s %-7lld %-6s %-12s %6s %-4s %s\n",

@@ -61,6 +61,8 @@ static void status_print_guest(const json_t *guest)
     printf("guest %lld %s\n", (long long)ctl_number(guest, "domid"),
            ctl_clean(ctl_text(guest, "name"), name, sizeof(name)));
     status_print_held(guest);
+    if (json_object_get(guest, "state"))
+        printf("  %s\n", ctl_text(guest, "state"));
     printf("  uuid %s, worker %lld\n", ctl_text(guest, "uuid"),
            (long long)ctl_number(guest, "worker_pid"));
     if (json_object_get(guest, "resident"))
@@ -95,8 +97,12 @@ int cmd_status(int argc, char **argv)
     if (status >= 0)
         return status;
     json_t *question = json_pack("{s:s}", "cmd", "status");
-    if (domain)
-        json_object_set_new(question, "domain", json_string(domain));
+    /* No guest has a name that is not UTF-8, and JSON could not carry it. */
+    if (domain && json_object_set_new(question, "domain", json_string(domain))) {
+        fputs("ephemctl: no such guest: its name is not UTF-8\n", stderr);
+        json_decref(question);
+        return EXIT_FAILURE;
+    }
     json_t *answer = ctl_ask(question);
     if (!answer)
         return EXIT_FAILURE;

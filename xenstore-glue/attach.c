@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * attach: everything before Connected.  libxl waits for exactly InitWait, so publishing is quick
+ * attach: up to a volume in the worker; the ring is in connect.c.  libxl waits for exactly InitWait, so publishing is quick
  * and never fails for the base's sake; what is wrong with the base is told through the hotplug
  * script, which libxl runs next.  Until volume and script are both ready the state stays InitWait:
  * a guest that is fast must not carry us past what libxl waits for.
@@ -15,7 +15,7 @@
 #include "keys.h"
 #include "store.h"
 
-#define ATTACH_PATIENCE 20000 /* ms, for a worker to take a volume or a ring */
+#define ATTACH_PATIENCE 20000 /* ms, for a worker to take a volume */
 
 static int attach_put(struct xenstore *xs, const struct vbd *vbd, const char *node, uint64_t value)
 {
@@ -34,7 +34,7 @@ static int attach_get(struct xenstore *xs, const struct vbd *vbd, const char *no
     return xenstore_read(xs, path, out, size);
 }
 
-static int attach_state(struct xenstore *xs, const struct vbd *vbd, bool frontend, uint64_t *state)
+int attach_state(struct xenstore *xs, const struct vbd *vbd, bool frontend, uint64_t *state)
 {
     char path[PATH_ROOM];
 
@@ -45,14 +45,8 @@ static int attach_state(struct xenstore *xs, const struct vbd *vbd, bool fronten
     return xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, state);
 }
 
-/* Numbers into our directory, in order; stops at the first that fails. */
-struct attach_pair {
-    const char *node;
-    uint64_t value;
-};
-
-static int attach_put_all(struct xenstore *xs, const struct vbd *vbd,
-                          const struct attach_pair *pairs, size_t count)
+int attach_put_all(struct xenstore *xs, const struct vbd *vbd, const struct attach_pair *pairs,
+                   size_t count)
 {
     int err = 0;
 
@@ -86,6 +80,8 @@ static int attach_publish_body(struct xenstore *xs, void *arg)
     uint64_t state;
 
     int err = attach_state(xs, vbd, false, &state);
+    if (!err && state != vbd->backend)
+        err = -ECANCELED; /* the toolstack has changed its mind meanwhile */
     if (err)
         return err;
     vbd->readonly = attach_get(xs, vbd, "mode", mode, sizeof(mode)) || strcmp(mode, "w");
@@ -99,10 +95,19 @@ void attach_publish(struct vbd *vbd)
 {
     int err = xenstore_transact(vbd->glue->xs, attach_publish_body, vbd);
 
-    if (err && err != -ENOENT)
+    if (!err) {
+        vbd->broken = vbd->moved = false;
+        return;
+    }
+    if (err == -ECANCELED) {
+        glue_touched(vbd->glue, vbd->id.domid);
+        return;
+    }
+    /* Tried again by itself: a second is soon enough for a store that refuses. */
+    if (err != -ENOENT && log_allowed(&vbd->limit))
         log_error("vbd %u/%u: cannot be published: %s", vbd->id.domid, vbd->id.devid,
                   strerror(-err));
-    vbd->broken = false;
+    loop_timer_set(vbd->glue->loop, &vbd->again, 1000);
 }
 
 struct attach_words {
@@ -133,7 +138,7 @@ void attach_fail(struct vbd *vbd, const char *text)
     log_error("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, vbd->failure);
     if (vbd->glue->xs)
         xenstore_transact(vbd->glue->xs, attach_fail_body, &words);
-    glue_changed(vbd->glue);
+    glue_touched(vbd->glue, vbd->id.domid);
 }
 
 void attach_refuse(struct vbd *vbd, const char *text)
@@ -146,7 +151,7 @@ void attach_refuse(struct vbd *vbd, const char *text)
     path_error(path, &vbd->id, "error");
     if (vbd->glue->xs)
         xenstore_write(vbd->glue->xs, path, text);
-    glue_changed(vbd->glue);
+    glue_touched(vbd->glue, vbd->id.domid);
 }
 
 void attach_note(const struct vbd *vbd, char note[WIRE_NOTE])
@@ -177,7 +182,7 @@ static void attach_added(void *arg, int error, const char *text)
         vbd->volume = VBD_READY;
         log_info("vbd %u/%u: volume %d ready: %s%s", vbd->id.domid, vbd->id.devid, vbd->volume_id,
                  vbd->params, vbd->readonly ? ", read-only" : "");
-        glue_changed(vbd->glue);
+        glue_touched(vbd->glue, vbd->id.domid);
         return;
     }
     life_give_volume(vbd->life, vbd->volume_id);
@@ -256,6 +261,8 @@ void attach_open(struct vbd *vbd)
     }
     err = attach_params(vbd, &spec, text);
     if (!err)
+        err = life_check(glue, guest, uuid, text);
+    if (!err)
         err = store_open_base(&spec, &base, text);
     if (!err) {
         err = life_begin(glue, guest, uuid, &life, text);
@@ -273,127 +280,4 @@ void attach_open(struct vbd *vbd)
     }
     if (err)
         attach_fail(vbd, text[0] ? text : strerror(-err));
-}
-
-struct attach_ring {
-    struct vbd *vbd;
-    struct wire_door *door;
-    char text[WIRE_TEXT];
-    int verdict;
-};
-
-static int attach_read_key(void *from, const char *node, char *out, size_t size)
-{
-    struct vbd *vbd = from;
-    char path[PATH_ROOM];
-
-    path_frontend(path, &vbd->id, node);
-    return xenstore_read(vbd->glue->xs, path, out, size);
-}
-
-static int attach_ring_body(struct xenstore *xs, void *arg)
-{
-    struct attach_ring *ring = arg;
-    uint64_t state;
-
-    ring->verdict = -ECANCELED;
-    if (attach_state(xs, ring->vbd, true, &state) ||
-        (state != XENBUS_INITIALISED && state != XENBUS_CONNECTED))
-        return -ECANCELED;
-    ring->verdict = keys_read(attach_read_key, ring->vbd, ring->vbd->glue->policy->queues,
-                              ring->door, ring->text);
-    return 0;
-}
-
-static void attach_connected(void *arg, int error, const char *text)
-{
-    struct vbd *vbd = arg;
-    char words[WIRE_TEXT + 32];
-
-    if (!error) {
-        vbd->door = VBD_SERVED;
-        glue_changed(vbd->glue);
-        return;
-    }
-    life_give_door(vbd->life, vbd->door_id);
-    vbd->door_id = -1;
-    vbd->door = VBD_NO_DOOR;
-    if (error == -EPIPE)
-        return;
-    snprintf(words, sizeof(words), "its ring cannot be served: %s",
-             text[0] ? text : strerror(-error));
-    attach_refuse(vbd, words);
-}
-
-void attach_connect(struct vbd *vbd)
-{
-    struct wire_msg msg;
-
-    wire_start(&msg, WIRE_CONNECT, 0);
-    struct attach_ring ring = {.vbd = vbd, .door = &msg.u.door};
-    int err = xenstore_transact(vbd->glue->xs, attach_ring_body, &ring);
-    if (err == -ECANCELED || xenstore_lost(vbd->glue->xs))
-        return;
-    if (err == -EAGAIN) {
-        attach_refuse(vbd, "the frontend never stops writing its ring keys");
-        return;
-    }
-    if (err || ring.verdict) {
-        attach_refuse(vbd, ring.text[0] ? ring.text : "the ring keys cannot be read");
-        return;
-    }
-    err = life_channels(vbd->life, vbd->id.domid);
-    vbd->door_id = err ? -1 : life_take_door(vbd->life);
-    if (vbd->door_id < 0) {
-        attach_refuse(vbd, err ? "no event channel handle for the worker: is xen-evtchn loaded?"
-                               : "the guest has too many connections");
-        return;
-    }
-    msg.u.door.id = (uint32_t)vbd->door_id;
-    msg.u.door.volume = (uint32_t)vbd->volume_id;
-    msg.u.door.domid = vbd->id.domid;
-    msg.u.door.devid = vbd->id.devid;
-    log_debug("vbd %u/%u: connecting %u queues of %u pages", vbd->id.domid, vbd->id.devid,
-              msg.u.door.queues, 1u << msg.u.door.order);
-    if (!life_call(vbd->life, &msg, NULL, 0, ATTACH_PATIENCE, attach_connected, vbd)) {
-        vbd->door = VBD_CONNECTING;
-    } else {
-        life_give_door(vbd->life, vbd->door_id);
-        vbd->door_id = -1;
-    }
-}
-
-static int attach_announce_body(struct xenstore *xs, void *arg)
-{
-    struct vbd *vbd = arg;
-    const struct attach_pair nodes[] = {
-        {"sectors", vbd->bytes / SECTOR_SIZE},
-        {"info", vbd->readonly ? 4 : 0},
-        {"sector-size", SECTOR_SIZE},
-        {"physical-sector-size", vbd->bytes % BLOCK_SIZE ? SECTOR_SIZE : BLOCK_SIZE},
-        {"state", XENBUS_CONNECTED},
-    };
-    uint64_t state;
-
-    if (attach_state(xs, vbd, false, &state) ||
-        (state != XENBUS_INIT_WAIT && state != XENBUS_INITIALISED))
-        return -ECANCELED;
-    return attach_put_all(xs, vbd, nodes, ARRAY_SIZE(nodes));
-}
-
-void attach_announce(struct vbd *vbd)
-{
-    char path[PATH_ROOM];
-    int err = xenstore_transact(vbd->glue->xs, attach_announce_body, vbd);
-
-    if (!err) {
-        if (log_allowed(&vbd->chatter))
-            log_info("vbd %u/%u: connected", vbd->id.domid, vbd->id.devid);
-        path_error(path, &vbd->id, NULL);
-        xenstore_remove(vbd->glue->xs, path);
-    } else if (err != -ECANCELED) {
-        log_error("vbd %u/%u: cannot be announced: %s", vbd->id.domid, vbd->id.devid,
-                  strerror(-err));
-    }
-    glue_changed(vbd->glue);
 }

@@ -16,7 +16,8 @@
 
 #include "question.h"
 
-#define CONTROL_CLIENTS 64
+#define CONTROL_CLIENTS 1024
+#define CONTROL_IDLE_MS 60000 /* without a question, or without reading its answer */
 
 static void client_free(struct control_client *client)
 {
@@ -29,6 +30,17 @@ static void client_free(struct control_client *client)
     close(client->source.fd);
     free(client->out);
     free(client);
+}
+
+static void client_idles(struct loop_timer *timer)
+{
+    client_free(container_of(timer, struct control_client, timer));
+}
+
+static void client_set_idle(struct control_client *client)
+{
+    client->timer.fire = client_idles;
+    loop_timer_set(client->control->glue->loop, &client->timer, CONTROL_IDLE_MS);
 }
 
 /* False when the client is gone. */
@@ -61,7 +73,7 @@ bool control_answer(struct control_client *client, json_t *answer)
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
     json_decref(answer);
-    loop_timer_stop(&client->timer);
+    client_set_idle(client);
     client->doing = CONTROL_IDLE;
     if (client->wait)
         client->wait->client = NULL;
@@ -136,13 +148,14 @@ static void client_ready(struct loop_source *source, uint32_t events)
     control_run(client);
 }
 
-static bool control_admits(const struct control *control, int fd)
+static const char control_full[] = "{\"ok\":false,\"error\":\"too many clients\"}\n";
+
+static bool control_admits(int fd)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
 
-    return control->count < CONTROL_CLIENTS &&
-           !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+    return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
            (peer.uid == 0 || peer.uid == geteuid());
 }
 
@@ -154,8 +167,11 @@ static void control_ready(struct loop_source *source, uint32_t events)
     (void)events;
     if (fd < 0)
         return;
-    struct control_client *client = control_admits(control, fd) ? calloc(1, sizeof(*client)) : NULL;
+    bool admitted = control_admits(fd), full = control->count >= CONTROL_CLIENTS;
+    struct control_client *client = admitted && !full ? calloc(1, sizeof(*client)) : NULL;
     if (!client) {
+        if (admitted)
+            send(fd, control_full, sizeof(control_full) - 1, MSG_NOSIGNAL);
         close(fd);
         return;
     }
@@ -163,6 +179,7 @@ static void control_ready(struct loop_source *source, uint32_t events)
     client->source = (struct loop_source){.fd = fd, .ready = client_ready};
     list_append(&control->clients, &client->link);
     control->count++;
+    client_set_idle(client);
     if (loop_add(control->glue->loop, &client->source, EPOLLIN))
         client_free(client);
 }
@@ -199,7 +216,7 @@ int control_open(struct glue *glue)
     int err = 0;
     if (control->source.fd < 0 ||
         bind(control->source.fd, (struct sockaddr *)&address, sizeof(address)) ||
-        chmod(address.sun_path, 0600) || listen(control->source.fd, 64))
+        chmod(address.sun_path, 0600) || listen(control->source.fd, 1024))
         err = -errno;
     else
         err = loop_add(glue->loop, &control->source, EPOLLIN);

@@ -5,7 +5,8 @@
  *   {"cmd":"list"}                                    guests and their volumes
  *   {"cmd":"status"} {"cmd":"status","domain":"NAME or DOMID"}   the same with numbers
  * Answers: {"ok":true,...} or {"ok":false,"error":"one line"}.  Peers: root or our own uid.
- * A client has one question under way; what it does not read stops only itself.
+ * A client has one question under way; what it does not read stops only itself, and a minute
+ * without a question ends it.
  */
 #ifndef EPHEM_CONTROL_H
 #define EPHEM_CONTROL_H

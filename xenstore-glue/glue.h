@@ -23,9 +23,20 @@ struct glue {
     struct control *control;
     struct list lives; /* struct life */
     struct list vbds;  /* struct vbd */
+    /* xenstore does not know us: what is missing there was not taken away by the toolstack.  Lives
+     * of before are stray. */
+    bool store_forgot;
 };
+
+#define GLUE_FORGOT                                                                                \
+    "xenstore has forgotten its guests: their workers are left serving; end a worker by hand "     \
+    "when "                                                                                        \
+    "its guest is gone"
 
 /* Something may have to be done: scan soon.  Any number of calls make one scan.  (scan.c) */
 void glue_changed(struct glue *glue);
+
+/* The same for the disks of one domain. */
+void glue_touched(struct glue *glue, uint32_t domid);
 
 #endif

@@ -19,7 +19,6 @@
 #include "vbd.h"
 
 #define LIFE_PATIENCE 20000 /* ms, to take a handle */
-#define LIFE_QUITTING 6000  /* ms, to end */
 
 uint32_t life_guest_of(struct glue *glue, uint32_t domid)
 {
@@ -65,14 +64,25 @@ struct life *life_new(struct glue *glue, uint32_t domid, uint64_t number)
     life->domid = domid;
     life->number = number;
     life->threads = glue->policy->threads;
+    list_init(&life->askers);
     list_append(&glue->lives, &life->link);
     return life;
 }
 
+struct life_asker {
+    struct list link;
+    worker_done *done;
+    void *arg;
+};
+
 void life_free(struct life *life)
 {
+    struct list *it;
+
     if (!life)
         return;
+    while ((it = list_pop(&life->askers)))
+        free(container_of(it, struct life_asker, link));
     loop_timer_stop(&life->timer);
     worker_close(life->worker);
     list_remove(&life->link);
@@ -81,7 +91,8 @@ void life_free(struct life *life)
 
 void life_leave_all(struct glue *glue)
 {
-    list_for_each_safe(it, tmp, &glue->lives) life_free(container_of(it, struct life, link));
+    while (!list_empty(&glue->lives))
+        life_free(container_of(glue->lives.next, struct life, link));
 }
 
 static void life_over(struct life *life)
@@ -101,6 +112,8 @@ static void life_exited(void *owner, const char *how)
 
     worker_close(life->worker);
     life->worker = NULL;
+    if (life->phase == LIFE_RESUMING)
+        takeover_reset(life);
     if (life->phase == LIFE_ENDING) {
         log_info("guest %u: worker %d %s, its key is gone", life->domid, pid, how);
     } else {
@@ -134,21 +147,57 @@ static void life_message(void *owner, const struct wire_msg *msg)
         life->volume_stats[msg->u.stats_volume.id] = msg->u.stats_volume;
 }
 
-const struct worker_ops life_ops = {.message = life_message, .exited = life_exited};
+static bool life_hung_up(void *owner, int error)
+{
+    struct life *life = owner;
+
+    if (life->phase != LIFE_RESUMING)
+        return false;
+    takeover_hung_up(life, error);
+    return true;
+}
+
+/* A worker that serves a living guest is never killed for the sake of a question. */
+static bool life_late(void *owner)
+{
+    struct life *life = owner;
+
+    if (!vbd_life_needed(life->glue, life))
+        return false;
+    life->borne++;
+    if (!(life->borne & (life->borne - 1)))
+        log_warn("guest %u: worker %d does not answer: still waiting, the guest needs it",
+                 life->domid, (int)worker_pid(life->worker));
+    return true;
+}
+
+const struct worker_ops life_ops = {
+    .message = life_message, .exited = life_exited, .hung_up = life_hung_up, .late = life_late};
+
+int life_check(struct glue *glue, uint32_t domid, const char *uuid, char text[WIRE_TEXT])
+{
+    const struct life *life = life_find(glue, domid);
+
+    text[0] = '\0';
+    if (!life)
+        return 0;
+    if (strcmp(life->uuid, uuid) || life->phase == LIFE_ENDING || life->phase == LIFE_RESUMING)
+        return -EAGAIN;
+    if (life->phase != LIFE_DEAD)
+        return 0;
+    snprintf(text, WIRE_TEXT, "%s", life->error);
+    return -EPIPE;
+}
 
 int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life **out,
                char text[WIRE_TEXT])
 {
     struct life *life = life_find(glue, domid);
+    int err = life_check(glue, domid, uuid, text);
 
-    text[0] = '\0';
+    if (err)
+        return err;
     if (life) {
-        if (strcmp(life->uuid, uuid) || life->phase == LIFE_ENDING || life->phase == LIFE_RESUMING)
-            return -EAGAIN;
-        if (life->phase == LIFE_DEAD) {
-            snprintf(text, WIRE_TEXT, "%s", life->error);
-            return -EPIPE;
-        }
         *out = life;
         return 0;
     }
@@ -157,7 +206,7 @@ int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life 
         return -ENOMEM;
     life->phase = LIFE_SERVING;
     snprintf(life->uuid, sizeof(life->uuid), "%s", uuid);
-    int err = life_start(life, text);
+    err = life_start(life, text);
     if (err && !life->worker) {
         life_remove_files(life);
         life_free(life);
@@ -192,7 +241,7 @@ static void life_linger(struct loop_timer *timer)
     worker_kill(life->worker);
 }
 
-bool life_leave(struct life *life)
+bool life_leave(struct life *life, uint32_t patience)
 {
     struct wire_msg msg;
 
@@ -204,9 +253,9 @@ bool life_leave(struct life *life)
     }
     life->phase = LIFE_ENDING;
     life->timer.fire = life_linger;
-    loop_timer_set(life->glue->loop, &life->timer, LIFE_QUITTING);
+    loop_timer_set(life->glue->loop, &life->timer, patience);
     wire_start(&msg, WIRE_QUIT, 0);
-    if (worker_call(life->worker, &msg, NULL, 0, LIFE_QUITTING, life_quit_done, life))
+    if (worker_call(life->worker, &msg, NULL, 0, patience, life_quit_done, life))
         worker_kill(life->worker);
     return true;
 }
@@ -291,10 +340,37 @@ int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned 
     return -EPIPE;
 }
 
+static void life_told_stats(void *arg, int error, const char *text)
+{
+    struct life *life = arg;
+    struct list told, *it;
+
+    /* Who asks from now on asks anew. */
+    list_init(&told);
+    while ((it = list_pop(&life->askers)))
+        list_append(&told, it);
+    while ((it = list_pop(&told))) {
+        struct life_asker *asker = container_of(it, struct life_asker, link);
+
+        asker->done(asker->arg, error, text);
+        free(asker);
+    }
+}
+
 int life_ask_stats(struct life *life, worker_done *done, void *arg)
 {
+    struct life_asker *asker = calloc(1, sizeof(*asker));
     struct wire_msg msg;
+    int err = asker ? 0 : -ENOMEM;
 
     wire_start(&msg, WIRE_STATS, 0);
-    return life_call(life, &msg, NULL, 0, 0, done, arg);
+    if (!err && list_empty(&life->askers))
+        err = life_call(life, &msg, NULL, 0, 0, life_told_stats, life);
+    if (err) {
+        free(asker);
+        return err;
+    }
+    *asker = (struct life_asker){.done = done, .arg = arg};
+    list_append(&life->askers, &asker->link);
+    return 0;
 }

@@ -23,7 +23,7 @@
 #define LIFE_CHANNELS 4 /* frontend domids a guest: itself and its stub domain */
 
 enum life_phase {
-    LIFE_RESUMING, /* found at start, not yet heard of: hands off its guest */
+    LIFE_RESUMING, /* found at start, its worker has not told all: hands off its guest */
     LIFE_SERVING,
     LIFE_ENDING, /* told to quit */
     LIFE_DEAD,   /* its worker is gone while vbds still count on it */
@@ -41,7 +41,7 @@ struct life {
     uint32_t domid;
     char uuid[LIFE_UUID];
     uint64_t number;
-    struct worker *worker; /* NULL once dead */
+    struct worker *worker; /* NULL once dead, or RESUMING and its process is not known */
     uint32_t threads;
     unsigned int users; /* vbds */
     uint32_t volumes;   /* ids in use */
@@ -50,10 +50,16 @@ struct life {
     char error[WIRE_TEXT];         /* why it is dead */
     struct wire_stats_guest stats; /* as last heard */
     struct wire_stats_volume volume_stats[WIRE_VOLUMES];
+    struct list askers; /* for stats, one question under way for all */
     struct loop_timer timer;
-    uint64_t since; /* RESUMING: ms */
-    bool warned;    /* RESUMING for long */
-    bool hushed;    /* its end needs no log line: the cause was told */
+    uint64_t since;        /* RESUMING: ms */
+    uint64_t retry;        /* RESUMING: ms, not connected until then */
+    unsigned int attempts; /* RESUMING */
+    bool warned;           /* RESUMING: trouble was told */
+    bool stranger;         /* RESUMING: of another version, left alone */
+    bool stray;            /* xenstore has forgotten its guest: nothing is concluded from that */
+    bool hushed;           /* its end needs no log line: the cause was told */
+    unsigned int borne;    /* times its worker was waited for although it was late */
 };
 
 /* The guest that `domid` belongs to.  (A stub domain's is its target; identity for now.) */
@@ -71,10 +77,12 @@ int life_start(struct life *life, char text[WIRE_TEXT]);
 uint64_t life_number(void);
 void life_remove_files(const struct life *life);
 
-/*
- * The guest's life, begun if need be: pool opened, worker started, HELLO on its way.  0; -EAGAIN
- * while an earlier life has not ended (glue_changed() follows); else negative errno and `text`.
- */
+/* 0; -EAGAIN while an earlier life of the guest has not ended (glue_changed() follows); else
+ * negative errno and `text`. */
+int life_check(struct glue *glue, uint32_t domid, const char *uuid, char text[WIRE_TEXT]);
+
+/* The guest's life, begun if need be: pool opened, worker started, HELLO on its way.  As
+ * life_check(). */
 int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life **out,
                char text[WIRE_TEXT]);
 
@@ -82,8 +90,8 @@ int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life 
 void life_join(struct life *life);
 
 /* One user less.  True: it was the last and the life has ended already or is on its way to
- * vbd_life_ended(). */
-bool life_leave(struct life *life);
+ * vbd_life_ended(), within `patience` ms. */
+bool life_leave(struct life *life, uint32_t patience);
 
 /* A free volume or door id, or -1.  They are given back below. */
 int life_take_volume(struct life *life);
@@ -101,7 +109,7 @@ int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned 
 /* Forgets all lives and leaves their workers serving. */
 void life_leave_all(struct glue *glue);
 
-/* Refreshes stats; `done` as for worker_call(). */
+/* Refreshes stats; `done` as for worker_call().  Any number of calls put one question. */
 int life_ask_stats(struct life *life, worker_done *done, void *arg);
 
 /* For takeover: a life with nothing in it, in the list; and what its worker reports to. */

@@ -85,7 +85,8 @@ static int life_note_pid(const struct life *life)
     if (fd < 0)
         return -errno;
     int err = dprintf(fd, "%d %llu\n", (int)pid, process_started(pid)) < 0 ? -errno : 0;
-    close(fd);
+    if (close(fd) && !err)
+        err = -errno;
     return err;
 }
 
@@ -113,8 +114,16 @@ int life_start(struct life *life, char text[WIRE_TEXT])
     msg.u.hello.threads = life->threads;
     snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s", life->uuid);
     err = life_note_pid(life);
-    if (err)
-        log_warn("guest %u: its worker's pid cannot be noted: %s", life->domid, strerror(-err));
+    if (err) {
+        /* The next daemon could not take it over. */
+        snprintf(life->error, sizeof(life->error), "the worker's pid cannot be noted in %.100s: %s",
+                 policy->run_dir, strerror(-err));
+        life->hushed = true;
+        close(fds[0]);
+        close(fds[1]);
+        worker_kill(life->worker);
+        return err;
+    }
     return worker_call(life->worker, &msg, fds, 2, LIFE_HELLO, life_helloed, life);
 }
 

@@ -22,6 +22,7 @@
 #include "life.h"
 #include "log.h"
 #include "scan.h"
+#include "store.h"
 #include "takeover.h"
 #include "vbd.h"
 
@@ -48,6 +49,7 @@ static int daemon_signals(struct daemon *d)
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* somebody opens a base for writing while store looks for that */
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
@@ -64,12 +66,19 @@ static int daemon_directory(const char *run_dir, const char *below)
 {
     char path[128];
 
+    struct stat st;
+
     snprintf(path, sizeof(path), "%s%s", run_dir, below);
-    if (!mkdir(path, 0700) || errno == EEXIST)
+    if ((mkdir(path, 0700) && errno != EEXIST) || stat(path, &st)) {
+        int err = -errno;
+        log_error("%s: %s", path, strerror(-err));
+        return err;
+    }
+    /* What stands in it decides which process is killed and who may ask. */
+    if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022))
         return 0;
-    int err = -errno;
-    log_error("%s: %s", path, strerror(-err));
-    return err;
+    log_error("%s: not a directory that we own and nobody else may write: remove it", path);
+    return -EPERM;
 }
 
 /* One daemon a run-dir: the lock lives as long as the descriptor, and so as the process. */
@@ -87,7 +96,7 @@ static int daemon_lock(struct daemon *d)
         return -EIO;
     }
     if (flock(d->lock, LOCK_EX | LOCK_NB)) {
-        log_error("another blkback-ephemd serves %s: end it first, or pass --run-dir", run_dir);
+        log_error("another blkback-ephemd serves %s: end it first", run_dir);
         return -EBUSY;
     }
     if (ftruncate(d->lock, 0) || dprintf(d->lock, "%d\n", (int)getpid()) < 0)
@@ -110,6 +119,18 @@ static void daemon_limits(void)
     }
 }
 
+/* A guest's start would tell; the operator may want to know before. */
+static void daemon_try_pool(const struct daemon *d)
+{
+    char text[STORE_TEXT];
+    int fd = store_open_pool(d->policy.pool, text);
+
+    if (fd < 0)
+        log_warn("%s", text);
+    else
+        close(fd);
+}
+
 static int daemon_open(struct daemon *d)
 {
     struct glue *glue = &d->glue;
@@ -128,13 +149,20 @@ static int daemon_open(struct daemon *d)
         log_error("event loop: %s", strerror(-err));
         return err;
     }
-    takeover_start(glue);
     err = scan_open(glue);
     if (err) {
-        log_error("xenstored cannot be reached: %s; is this a Xen host, and is xenstored running?",
-                  strerror(-err));
+        if (err != -EBUSY)
+            log_error("xenstored cannot be reached: %s; is this a Xen host, and is xenstored "
+                      "running?",
+                      strerror(-err));
         return err;
     }
+    err = takeover_start(glue);
+    if (err) {
+        log_error("%s/workers: %s", d->policy.run_dir, strerror(-err));
+        return err;
+    }
+    daemon_try_pool(d);
     err = control_open(glue);
     if (err)
         log_error("%s/control.sock: %s", d->policy.run_dir, strerror(-err));

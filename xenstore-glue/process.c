@@ -71,6 +71,17 @@ int process_watch(pid_t pid)
     return fd < 0 ? -errno : fd;
 }
 
+int process_follow(pid_t pid, unsigned long long started)
+{
+    int fd = process_watch(pid);
+
+    /* In this order: what the descriptor names cannot change any more. */
+    if (fd < 0 || (started && process_started(pid) == started))
+        return fd;
+    close(fd);
+    return -ESRCH;
+}
+
 void process_kill(int pidfd)
 {
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);

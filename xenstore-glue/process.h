@@ -14,6 +14,10 @@ int process_spawn(const char *path, int sock, pid_t *pid);
 /* A close-on-exec pidfd, or negative errno. */
 int process_watch(pid_t pid);
 
+/* The same for the process that started at `started`, and no other that has its pid by now:
+ * -ESRCH. */
+int process_follow(pid_t pid, unsigned long long started);
+
 void process_kill(int pidfd);
 
 /* Reaps an ended child (a stranger's end leaves nothing to reap) and words how it ended. */

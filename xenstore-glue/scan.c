@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * scan: list, mark, sweep.  When xenstored's connection breaks nothing is swept: workers go on
- * serving, and the daemon tries to connect again every second.
+ * serving, and the daemon tries to connect again every second.  A xenstored that comes back without
+ * our claim has forgotten everything: what a worker serves is not swept for being missing there.
  */
 #include "scan.h"
 
@@ -11,25 +12,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "claim.h"
 #include "control.h"
+#include "domains.h"
 #include "life.h"
 #include "log.h"
+#include "mark.h"
 #include "paths.h"
 #include "vbd.h"
 
 #define SCAN_IDLE   10000 /* ms between scans that nothing asked for */
-#define SCAN_BURST  200   /* events a guest may cause at once */
-#define SCAN_RATE   50    /* a second */
 #define SCAN_SECOND 1000
-
-/* How busy one frontend domain has been; lives while it has vbds. */
-struct scan_domain {
-    struct list link;
-    uint32_t domid;
-    uint32_t tokens;
-    uint64_t filled; /* ms */
-    bool throttled, warned;
-};
 
 struct scan {
     struct glue *glue;
@@ -37,40 +30,42 @@ struct scan {
     struct loop_timer soon;
     struct loop_timer second; /* throttled domains; xenstored gone */
     struct list domains;
-    uint64_t last;
+    uint64_t last, last_whole; /* ms */
     uint64_t count;
-    bool wanted;
+    bool wanted; /* a scan, */
+    bool whole;  /* of everything */
+    bool told;   /* why xenstored cannot be used again */
 };
 
-void glue_changed(struct glue *glue)
+static void scan_want(struct scan *scan)
 {
-    struct scan *scan = glue->scan;
     uint64_t now = loop_now();
 
-    if (!scan || !glue->xs || scan->wanted)
+    if (scan->wanted)
         return;
     scan->wanted = true;
-    loop_timer_set(glue->loop, &scan->soon,
+    loop_timer_set(scan->glue->loop, &scan->soon,
                    now - scan->last >= SCAN_GAP ? 0 : (uint32_t)(scan->last + SCAN_GAP - now));
 }
 
-static struct scan_domain *scan_domain(struct scan *scan, uint32_t domid, bool make)
+void glue_changed(struct glue *glue)
 {
-    list_for_each(it, &scan->domains)
-    {
-        struct scan_domain *domain = container_of(it, struct scan_domain, link);
+    if (!glue->scan || !glue->xs)
+        return;
+    glue->scan->whole = true;
+    scan_want(glue->scan);
+}
 
-        if (domain->domid == domid)
-            return domain;
-    }
-    struct scan_domain *domain = make ? calloc(1, sizeof(*domain)) : NULL;
-    if (!domain)
-        return NULL;
-    domain->domid = domid;
-    domain->tokens = SCAN_BURST;
-    domain->filled = loop_now();
-    list_append(&scan->domains, &domain->link);
-    return domain;
+void glue_touched(struct glue *glue, uint32_t domid)
+{
+    if (!glue->scan || !glue->xs)
+        return;
+    struct domain *domain = domain_find(&glue->scan->domains, domid, true);
+    if (domain)
+        domain->dirty = true;
+    else
+        glue->scan->whole = true;
+    scan_want(glue->scan);
 }
 
 static void scan_watch_domain(struct scan *scan, uint32_t domid, bool on)
@@ -84,32 +79,21 @@ static void scan_watch_domain(struct scan *scan, uint32_t domid, bool on)
     }
 }
 
-/* A frontend's state was written; true when that may cause a scan now. */
-static bool scan_charge(struct scan *scan, uint32_t domid)
+/* A frontend's state was written. */
+static void scan_charge(struct scan *scan, uint32_t domid)
 {
-    struct scan_domain *domain = scan_domain(scan, domid, true);
-    uint64_t now = loop_now();
+    struct domain *domain = domain_find(&scan->domains, domid, true);
+    bool throttled = domain && domain->throttled;
 
-    if (!domain)
-        return true;
-    if (domain->throttled)
-        return false;
-    uint64_t earned = (now - domain->filled) * SCAN_RATE / 1000;
-    if (earned) {
-        domain->tokens = (uint32_t)min_u64(domain->tokens + earned, SCAN_BURST);
-        domain->filled = now;
+    if (!domain || domain_charge(domain)) {
+        glue_touched(scan->glue, domid);
+        return;
     }
-    if (domain->tokens) {
-        domain->tokens--;
-        return true;
-    }
-    if (!domain->warned)
-        log_warn("guest %u keeps rewriting its disks' states: looking once a second", domid);
-    domain->warned = domain->throttled = true;
+    if (throttled)
+        return;
     scan_watch_domain(scan, domid, false);
     if (!scan->second.link.next || list_empty(&scan->second.link))
         loop_timer_set(scan->glue->loop, &scan->second, SCAN_SECOND);
-    return false;
 }
 
 static int scan_connect(struct scan *scan);
@@ -125,18 +109,9 @@ static void scan_second(struct loop_timer *timer)
             log_info("xenstored is back");
         return;
     }
-    list_for_each(it, &scan->domains)
-    {
-        struct scan_domain *domain = container_of(it, struct scan_domain, link);
-
-        if (!domain->throttled)
-            continue;
-        /* Setting a watch fires it once: those events are ours, not the guest's. */
-        domain->throttled = false;
-        domain->tokens = SCAN_RATE;
-        domain->filled = loop_now();
-    }
-    glue_changed(scan->glue);
+    domains_release(&scan->domains);
+    scan->whole |= scan->told;
+    scan_want(scan);
 }
 
 static void scan_lost(struct scan *scan)
@@ -145,122 +120,168 @@ static void scan_lost(struct scan *scan)
     loop_remove(&scan->source);
     loop_timer_stop(&scan->soon);
     scan->wanted = false;
+    domains_release(&scan->domains);
     xenstore_close(scan->glue->xs);
     scan->glue->xs = NULL;
     list_for_each(it, &scan->glue->vbds) container_of(it, struct vbd, link)->watched = false;
     loop_timer_set(scan->glue->loop, &scan->second, SCAN_SECOND);
 }
 
+static void scan_event(struct scan *scan, const char *token, const char *path)
+{
+    uint32_t domid;
+
+    if (sscanf(token, "/local/domain/%u/", &domid) == 1)
+        scan_charge(scan, domid);
+    else if (sscanf(path, PATH_BACKEND "/%u", &domid) == 1 && domid < PATH_DOMIDS)
+        glue_touched(scan->glue, domid);
+    else
+        glue_changed(scan->glue);
+}
+
 static void scan_ready(struct loop_source *source, uint32_t events)
 {
     struct scan *scan = container_of(source, struct scan, source);
-    char token[PATH_ROOM];
-    bool want = false;
-    uint32_t domid;
+    char token[PATH_ROOM], path[PATH_ROOM];
 
     (void)events;
-    for (int i = 0; i < 256 && xenstore_event(scan->glue->xs, token, sizeof(token)); i++)
-        if (sscanf(token, "/local/domain/%u/", &domid) != 1 || scan_charge(scan, domid))
-            want = true;
+    for (int i = 0; i < 256 && xenstore_event(scan->glue->xs, token, path, sizeof(token)); i++)
+        scan_event(scan, token, path);
     if (xenstore_lost(scan->glue->xs))
         scan_lost(scan);
-    else if (want)
-        glue_changed(scan->glue);
 }
 
 /* Hands off: a throttled domain, or one whose worker has not said yet what it holds. */
 static bool scan_skips(struct scan *scan, uint32_t domid)
 {
-    const struct scan_domain *domain = scan_domain(scan, domid, false);
-    const struct life *life = life_find(scan->glue, life_guest_of(scan->glue, domid));
+    const struct domain *domain = domain_find(&scan->domains, domid, false);
+    uint32_t guest = life_guest_of(scan->glue, domid);
 
-    return (domain && domain->throttled) || (life && life->phase == LIFE_RESUMING);
-}
+    list_for_each(it, &scan->glue->lives)
+    {
+        const struct life *life = container_of(it, struct life, link);
 
-static bool scan_is_ours(struct glue *glue, const struct path_vbd *id)
-{
-    static const char ending[] = "/block-ephem";
-    char path[PATH_ROOM], script[XENSTORE_VALUE];
-
-    path_backend(path, id, "script");
-    if (xenstore_read(glue->xs, path, script, sizeof(script)))
-        return false;
-    size_t len = strlen(script);
-    return len >= sizeof(ending) - 1 && !strcmp(script + len - (sizeof(ending) - 1), ending);
-}
-
-/* The domid was given to another guest while we still hold the earlier one's life. */
-static bool scan_is_reused(struct glue *glue, uint32_t domid)
-{
-    uint32_t guest = life_guest_of(glue, domid);
-    const struct life *life = life_find(glue, guest);
-    char uuid[LIFE_UUID];
-
-    if (!life || life_identify(glue, guest, uuid) || !strcmp(uuid, "none"))
-        return false;
-    return strcmp(uuid, life->uuid) != 0;
-}
-
-static void scan_mark_domain(struct glue *glue, uint32_t domid)
-{
-    char path[PATH_ROOM];
-    char **names;
-    unsigned int count;
-
-    snprintf(path, sizeof(path), PATH_BACKEND "/%u", domid);
-    if (xenstore_list(glue->xs, path, &names, &count))
-        return;
-    for (unsigned int i = 0; i < count; i++) {
-        struct path_vbd id = {.domid = domid};
-
-        if (path_parse_id(names[i], UINT32_MAX, &id.devid) || !scan_is_ours(glue, &id))
-            continue;
-        struct vbd *vbd = vbd_find(glue, &id);
-        if (!vbd)
-            vbd = vbd_new(glue, &id);
-        if (!vbd)
-            continue;
-        vbd->seen = true;
-        vbd_watch(vbd, true);
+        if (life->domid == guest && life->phase == LIFE_RESUMING)
+            return true;
     }
-    free(names);
+    return domain && domain->throttled;
 }
 
-/* False when the listing cannot be trusted: then nothing may be swept. */
+/* As mark_domain(), for all of them. */
 static bool scan_mark(struct scan *scan)
 {
     struct glue *glue = scan->glue;
     char **names;
     unsigned int count;
+    bool trusted = true;
 
     list_for_each(it, &glue->vbds) container_of(it, struct vbd, link)->seen = false;
     int err = xenstore_list(glue->xs, PATH_BACKEND, &names, &count);
     if (err)
         return err == -ENOENT;
-    for (unsigned int i = 0; i < count; i++) {
+    for (unsigned int i = 0; i < count && trusted; i++) {
         uint32_t domid;
 
-        if (!path_parse_id(names[i], PATH_DOMIDS - 1, &domid) && !scan_skips(scan, domid) &&
-            !scan_is_reused(glue, domid))
-            scan_mark_domain(glue, domid);
+        if (!path_parse_id(names[i], PATH_DOMIDS - 1, &domid) && !scan_skips(scan, domid))
+            trusted = mark_domain(glue, domid);
     }
     free(names);
-    return !xenstore_lost(glue->xs);
+    return trusted && !xenstore_lost(glue->xs);
 }
 
-static void scan_sweep_domains(struct scan *scan)
+/* Steps the vbds of one domain, or of all when `domid` is NULL. */
+static void scan_step(struct scan *scan, const uint32_t *domid)
 {
-    list_for_each_safe(it, tmp, &scan->domains)
-    {
-        struct scan_domain *domain = container_of(it, struct scan_domain, link);
-        bool used = false;
+    struct glue *glue = scan->glue;
 
-        list_for_each(at, &scan->glue->vbds) if (container_of(at, struct vbd, link)->id.domid ==
-                                                 domain->domid) used = true;
-        if (used)
+    list_for_each_safe(it, tmp, &glue->vbds)
+    {
+        struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if ((!domid || vbd->id.domid == *domid) && !(vbd->life && vbd->life->stray) &&
+            !scan_skips(scan, vbd->id.domid) && !xenstore_lost(glue->xs))
+            vbd_step(vbd, vbd->seen);
+    }
+}
+
+/* Lives that a forgetful xenstore does not know, until it shows that it does after all. */
+static void scan_strays(struct glue *glue)
+{
+    list_for_each(it, &glue->lives)
+    {
+        struct life *life = container_of(it, struct life, link);
+        char uuid[LIFE_UUID];
+        bool seen = true;
+
+        if (!life->stray || life->phase == LIFE_RESUMING)
             continue;
-        list_remove(&domain->link);
-        free(domain);
+        list_for_each(at, &glue->vbds)
+        {
+            const struct vbd *vbd = container_of(at, struct vbd, link);
+
+            seen = seen && (vbd->life != life || vbd->seen);
+        }
+        if (!seen || life_identify(glue, life->domid, uuid) || !strcmp(uuid, "none") ||
+            strcmp(uuid, life->uuid))
+            continue;
+        life->stray = false;
+        log_info("guest %u: xenstore knows it after all", life->domid);
+        glue_changed(glue);
+    }
+}
+
+/* Before anything is concluded from what xenstore does not have.  False: nothing may be. */
+static bool scan_claim(struct scan *scan)
+{
+    struct glue *glue = scan->glue;
+    char text[CLAIM_TEXT];
+    bool known = false;
+
+    int err = claim_take(glue->xs, glue->policy->run_dir, &known, text);
+    if (err) {
+        if (!scan->told)
+            log_error("%s", text[0] ? text : "xenstore cannot be written");
+        scan->told = true;
+        return false;
+    }
+    scan->told = false;
+    glue->store_forgot = !known;
+    if (known || list_empty(&glue->lives))
+        return true;
+    list_for_each(it, &glue->lives) container_of(it, struct life, link)->stray = true;
+    log_error(GLUE_FORGOT);
+    return true;
+}
+
+static void scan_run_whole(struct scan *scan)
+{
+    struct glue *glue = scan->glue;
+
+    scan->last_whole = loop_now();
+    list_for_each(it, &scan->domains) container_of(it, struct domain, link)->dirty = false;
+    if (!claim_stands(glue->xs) && !scan_claim(scan)) {
+        loop_timer_set(glue->loop, &scan->second, SCAN_SECOND);
+        return;
+    }
+    if (!scan_mark(scan))
+        return;
+    scan_strays(glue);
+    scan_step(scan, NULL);
+    domains_sweep(&scan->domains, glue);
+    scan->count++;
+}
+
+static void scan_run_dirty(struct scan *scan)
+{
+    list_for_each(it, &scan->domains)
+    {
+        struct domain *domain = container_of(it, struct domain, link);
+
+        if (!domain->dirty)
+            continue;
+        domain->dirty = false;
+        if (!scan_skips(scan, domain->domid) && mark_domain(scan->glue, domain->domid))
+            scan_step(scan, &domain->domid);
     }
 }
 
@@ -268,19 +289,13 @@ static void scan_run(struct loop_timer *timer)
 {
     struct scan *scan = container_of(timer, struct scan, soon);
     struct glue *glue = scan->glue;
+    bool whole = scan->whole || loop_now() - scan->last_whole >= SCAN_IDLE;
 
-    scan->wanted = false;
-    if (scan_mark(scan)) {
-        list_for_each_safe(it, tmp, &glue->vbds)
-        {
-            struct vbd *vbd = container_of(it, struct vbd, link);
-
-            if (!scan_skips(scan, vbd->id.domid) && !xenstore_lost(glue->xs))
-                vbd_step(vbd, vbd->seen);
-        }
-        scan_sweep_domains(scan);
-        scan->count++;
-    }
+    scan->wanted = scan->whole = false;
+    if (whole)
+        scan_run_whole(scan);
+    else
+        scan_run_dirty(scan);
     scan->last = loop_now();
     if (xenstore_lost(glue->xs)) {
         scan_lost(scan);
@@ -298,7 +313,9 @@ static int scan_connect(struct scan *scan)
 
     if (err)
         return err;
-    err = xenstore_watch(glue->xs, PATH_BACKEND, "backend");
+    err = scan_claim(scan) ? 0 : -EBUSY;
+    if (!err)
+        err = xenstore_watch(glue->xs, PATH_BACKEND, "backend");
     if (!err) {
         int refused = xenstore_watch(glue->xs, "@releaseDomain", "release");
         if (refused)
@@ -343,7 +360,7 @@ void scan_close(struct glue *glue)
     loop_remove(&scan->source);
     loop_timer_stop(&scan->soon);
     loop_timer_stop(&scan->second);
-    list_for_each_safe(it, tmp, &scan->domains) free(container_of(it, struct scan_domain, link));
+    domains_free(&scan->domains);
     xenstore_close(glue->xs);
     glue->xs = NULL;
     glue->scan = NULL;

@@ -13,6 +13,34 @@
 #include "paths.h"
 #include "vbd.h"
 
+/* The domid a guest of ours is shown by: those of vbds, and those of lives without any. */
+struct status_ids {
+    uint32_t *ids;
+    size_t count;
+};
+
+static struct status_ids status_ids(const struct glue *glue)
+{
+    struct status_ids all = {.count = 0};
+    size_t most = 1;
+
+    list_for_each(it, &glue->vbds) most++;
+    list_for_each(it, &glue->lives) most++;
+    all.ids = calloc(most, sizeof(*all.ids));
+    if (!all.ids)
+        return all;
+    list_for_each(it, &glue->vbds)
+        all.ids[all.count++] = container_of(it, struct vbd, link)->id.domid;
+    list_for_each(it, &glue->lives)
+    {
+        const struct life *life = container_of(it, struct life, link);
+
+        if (life->phase == LIFE_RESUMING)
+            all.ids[all.count++] = life->domid;
+    }
+    return all;
+}
+
 /* jansson refuses what is not UTF-8: then the text is left out. */
 static json_t *status_string(const char *text)
 {
@@ -40,19 +68,18 @@ bool status_find(struct glue *glue, const char *domain, uint32_t *domid)
 {
     char name[256];
 
-    list_for_each(it, &glue->vbds)
-    {
-        uint32_t id = container_of(it, struct vbd, link)->id.domid;
-        uint32_t wanted;
+    struct status_ids all = status_ids(glue);
+    uint32_t wanted;
+    bool found = false;
 
-        status_name(glue, id, name, sizeof(name));
-        if ((!path_parse_id(domain, PATH_DOMIDS - 1, &wanted) && wanted == id) ||
-            (name[0] && !strcmp(name, domain))) {
-            *domid = id;
-            return true;
-        }
+    for (size_t i = 0; i < all.count && !found; i++) {
+        *domid = all.ids[i];
+        status_name(glue, *domid, name, sizeof(name));
+        found = (!path_parse_id(domain, PATH_DOMIDS - 1, &wanted) && wanted == *domid) ||
+                (name[0] && !strcmp(name, domain));
     }
-    return false;
+    free(all.ids);
+    return found;
 }
 
 static void status_volume_numbers(json_t *volume, const struct wire_stats_volume *stats)
@@ -102,6 +129,8 @@ static void status_life(json_t *guest, const struct life *life, bool numbers)
     json_object_set_new(guest, "life", status_string(number));
     if (life->worker)
         json_object_set_new(guest, "worker_pid", json_integer(worker_pid(life->worker)));
+    if (life->phase == LIFE_RESUMING)
+        json_object_set_new(guest, "state", status_string("worker does not answer"));
     if (!numbers || !life->worker)
         return;
     json_object_set_new(guest, "pool_bytes", status_number(life->stats.pool_bytes));
@@ -157,18 +186,14 @@ static int status_compare(const void *a, const void *b)
 static json_t *status_guests(struct glue *glue, bool numbers)
 {
     json_t *guests = json_array();
-    size_t count = 0, at = 0;
+    struct status_ids all = status_ids(glue);
 
-    list_for_each(it, &glue->vbds) count++;
-    uint32_t *ids = calloc(count + 1, sizeof(*ids));
-    if (!ids)
-        return guests;
-    list_for_each(it, &glue->vbds) ids[at++] = container_of(it, struct vbd, link)->id.domid;
-    qsort(ids, count, sizeof(*ids), status_compare);
-    for (at = 0; at < count; at++)
-        if (!at || ids[at] != ids[at - 1])
-            json_array_append_new(guests, status_guest(glue, ids[at], numbers));
-    free(ids);
+    if (all.count)
+        qsort(all.ids, all.count, sizeof(*all.ids), status_compare);
+    for (size_t at = 0; at < all.count; at++)
+        if (!at || all.ids[at] != all.ids[at - 1])
+            json_array_append_new(guests, status_guest(glue, all.ids[at], numbers));
+    free(all.ids);
     return guests;
 }
 

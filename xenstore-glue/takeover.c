@@ -3,6 +3,9 @@
  * takeover: what a worker says of itself is checked like a guest's words.  Which guest it serves
  * and which process it is we know from the files' names and contents, which only we write; it can
  * lie about its own volumes, and then it loses them.
+ *
+ * A guest whose worker is not heard of is left as it is: whatever goes wrong here is tried again
+ * from the start, ever more slowly.  Only the worker of a guest that is gone is killed.
  */
 #include "takeover.h"
 
@@ -22,11 +25,26 @@
 #include "process.h"
 #include "vbd.h"
 
-#define TAKEOVER_LIMIT 5000 /* ms until a silent worker is reported */
-#define TAKEOVER_LOOK  2000 /* ms between looks whether its guest still wants it */
+#define TAKEOVER_LIMIT 5000  /* ms until a silent worker is reported */
+#define TAKEOVER_LOOK  2000  /* ms between looks whether its guest still wants it */
+#define TAKEOVER_FIRST 100   /* ms until the second attempt, doubled each time */
+#define TAKEOVER_MOST  30000 /* ms between attempts */
+#define TAKEOVER_DOUBT 4     /* attempts until one that hangs up is taken for a stranger */
+
+static int takeover_pid_of(const struct life *life)
+{
+    return life->worker ? (int)worker_pid(life->worker) : 0;
+}
 
 static void takeover_hello(struct life *life, const struct wire_hello *hello)
 {
+    if (hello->version != WIRE_VERSION) {
+        log_error("guest %u: worker %d is of version %u, not %u: left serving until its guest ends",
+                  life->domid, takeover_pid_of(life), hello->version, WIRE_VERSION);
+        life->stranger = life->warned = true;
+        worker_disconnect(life->worker);
+        return;
+    }
     if (sscanf(hello->note, "uuid=%39[0-9a-zA-Z-]", life->uuid) != 1)
         snprintf(life->uuid, sizeof(life->uuid), "none");
     if (hello->threads >= 1 && hello->threads <= WIRE_THREADS)
@@ -82,6 +100,9 @@ static void takeover_door(struct life *life, const struct wire_door *door)
         log_error("guest %u: its worker serves a ring nobody gave it", life->domid);
         return;
     }
+    vbd->replayed = malloc(sizeof(*vbd->replayed));
+    if (vbd->replayed)
+        *vbd->replayed = *door;
     life->doors |= (uint64_t)1 << door->id;
     vbd->door = VBD_SERVED;
     vbd->door_id = (int)door->id;
@@ -110,25 +131,66 @@ void takeover_message(struct life *life, const struct wire_msg *msg)
     }
 }
 
+void takeover_reset(struct life *life)
+{
+    list_for_each_safe(it, tmp, &life->glue->vbds)
+    {
+        struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life == life)
+            vbd_free(vbd);
+    }
+    life->users = 0;
+    life->volumes = 0;
+    life->doors = 0;
+    memset(life->channels, 0, sizeof(life->channels));
+}
+
+/* The next attempt, later each time. */
+static void takeover_again(struct life *life)
+{
+    uint32_t wait = TAKEOVER_MOST;
+
+    if (life->attempts < 9)
+        wait = min_u32(wait, (uint32_t)TAKEOVER_FIRST << life->attempts);
+    life->attempts++;
+    life->retry = loop_now() + wait;
+    loop_timer_set(life->glue->loop, &life->timer, min_u32(wait, TAKEOVER_LOOK));
+}
+
+void takeover_hung_up(struct life *life, int error)
+{
+    takeover_reset(life);
+    takeover_again(life);
+    if (life->warned || (error != -EPROTO && life->attempts < TAKEOVER_DOUBT))
+        return;
+    log_error("guest %u: worker %d, maybe of another version, does not let itself be taken back: "
+              "left serving until its guest ends",
+              life->domid, takeover_pid_of(life));
+    life->warned = true;
+}
+
 static void takeover_resumed(void *arg, int error, const char *text)
 {
     struct life *life = arg;
 
-    loop_timer_stop(&life->timer);
-    if (error == -EPIPE)
+    if (error == -EPIPE || life->stranger)
         return;
     if (error) {
         log_error("guest %u: worker %d cannot be taken back: %s", life->domid,
-                  (int)worker_pid(life->worker), text[0] ? text : strerror(-error));
-        worker_kill(life->worker);
+                  takeover_pid_of(life), text[0] ? text : strerror(-error));
+        life->warned = life->stranger = true;
+        takeover_reset(life);
+        worker_disconnect(life->worker);
         return;
     }
+    loop_timer_stop(&life->timer);
     life->phase = LIFE_SERVING;
-    log_info("guest %u: worker %d taken back with %u volumes", life->domid,
-             (int)worker_pid(life->worker), life->users);
+    log_info("guest %u: worker %d taken back with %u volumes", life->domid, takeover_pid_of(life),
+             life->users);
     if (!life->users) {
         life_join(life);
-        life_leave(life);
+        life_leave(life, TAKEOVER_LIMIT);
     }
     glue_changed(life->glue);
 }
@@ -158,39 +220,18 @@ static bool takeover_wanted(struct glue *glue, uint32_t domid)
     return wanted || xenstore_lost(glue->xs);
 }
 
-static void takeover_late(struct loop_timer *timer)
-{
-    struct life *life = container_of(timer, struct life, timer);
-    struct glue *glue = life->glue;
-
-    if (glue->xs && !takeover_wanted(glue, life->domid)) {
-        log_error("guest %u is gone: killing its silent worker", life->domid);
-        worker_kill(life->worker);
-        return;
-    }
-    if (loop_now() - life->since >= TAKEOVER_LIMIT && !life->warned) {
-        log_error("guest %u: worker %d does not answer; its disks are left as they are",
-                  life->domid, (int)worker_pid(life->worker));
-        life->warned = true;
-    }
-    loop_timer_set(glue->loop, timer, TAKEOVER_LOOK);
-}
-
-/* The pid we noted, if that process is still the same one; else 0. */
-static pid_t takeover_pid(const struct life *life)
+/* The process we noted, if it is still the same one: its pid and when it started. */
+static int takeover_note(const struct life *life, int *pid, unsigned long long *started)
 {
     char path[LIFE_PATH];
-    unsigned long long started = 0;
-    int pid = 0;
 
     life_path(life, "pid", path);
     FILE *file = fopen(path, "re");
     if (!file)
-        return 0;
-    if (fscanf(file, "%d %llu", &pid, &started) != 2 || pid <= 1 || process_started(pid) != started)
-        pid = 0;
+        return errno == ENOENT ? -ESRCH : -errno;
+    int err = fscanf(file, "%d %llu", pid, started) == 2 && *pid > 1 && *started ? 0 : -ESRCH;
     fclose(file);
-    return pid;
+    return err;
 }
 
 /* A connected, non-blocking socket, or negative errno. */
@@ -210,69 +251,108 @@ static int takeover_connect(const struct life *life)
     return fd;
 }
 
-static int takeover_resume(struct life *life)
+/* 0: asked; -ECONNREFUSED: nobody is there any more; else negative errno: try again. */
+static int takeover_attempt(struct life *life)
 {
+    unsigned long long started = 0;
     struct wire_msg msg;
-    pid_t pid = takeover_pid(life);
-    int sock = takeover_connect(life);
+    int pid = 0;
 
-    if (sock < 0)
-        return sock;
-    if (!pid) {
-        close(sock);
-        return -ESRCH;
+    int err = life->worker ? 0 : takeover_note(life, &pid, &started);
+    if (!err && !life->worker)
+        err = worker_adopt(life->glue->loop, pid, started, &life_ops, life, &life->worker);
+    int sock = takeover_connect(life);
+    if (sock < 0 || err) {
+        if (sock >= 0)
+            close(sock);
+        else if (sock == -ECONNREFUSED || sock == -ENOENT)
+            err = life->worker ? -EAGAIN : -ECONNREFUSED; /* its process' end will be told */
+        return err ? err : sock;
     }
-    int err = worker_adopt(life->glue->loop, sock, pid, &life_ops, life, &life->worker);
-    if (err)
-        return err;
+    err = worker_connect(life->worker, sock);
     wire_start(&msg, WIRE_RESUME, 0);
-    err = worker_call(life->worker, &msg, NULL, 0, 0, takeover_resumed, life);
-    life->since = loop_now();
-    life->timer.fire = takeover_late;
-    loop_timer_set(life->glue->loop, &life->timer, TAKEOVER_LOOK);
-    return err;
+    return err ? err : worker_call(life->worker, &msg, NULL, 0, 0, takeover_resumed, life);
 }
 
-static void takeover_one(struct glue *glue, uint32_t domid, uint64_t number)
+static void takeover_try(struct life *life)
 {
-    struct life *life = life_new(glue, domid, number);
-    char path[LIFE_PATH];
+    int err = takeover_attempt(life);
 
-    if (!life)
-        return;
-    int err = takeover_resume(life);
     if (!err)
         return;
-    if (err == -ECONNREFUSED || err == -ENOENT) {
-        life_path(life, "sock", path);
-        unlink(path);
-        life_path(life, "pid", path);
-        unlink(path);
-    } else {
-        log_error("guest %u: its worker cannot be taken back: %s; when the guest is gone, end "
-                  "the worker by hand",
-                  domid, err == -ESRCH ? "its pid file is missing or stale" : strerror(-err));
+    if (err == -ECONNREFUSED) {
+        struct glue *glue = life->glue;
+        life_remove_files(life);
+        life_free(life);
+        glue_changed(glue);
+        return;
     }
-    life_free(life);
+    takeover_again(life);
+    if (life->warned || err == -EAGAIN)
+        return;
+    log_error("guest %u: its worker cannot be taken back yet: %s; its disks are left as they are",
+              life->domid, err == -ESRCH ? "its pid file is missing or stale" : strerror(-err));
+    life->warned = true;
 }
 
-void takeover_start(struct glue *glue)
+static void takeover_look(struct loop_timer *timer)
+{
+    struct life *life = container_of(timer, struct life, timer);
+    struct glue *glue = life->glue;
+
+    if (life->worker && glue->xs && !life->stray && !takeover_wanted(glue, life->domid)) {
+        log_error("guest %u is gone: killing its silent worker", life->domid);
+        worker_kill(life->worker);
+        return;
+    }
+    bool connected = life->worker && worker_is_connected(life->worker);
+    if (connected && loop_now() - life->since >= TAKEOVER_LIMIT && !life->warned) {
+        log_error("guest %u: worker %d does not answer; its disks are left as they are",
+                  life->domid, takeover_pid_of(life));
+        life->warned = true;
+    }
+    loop_timer_set(glue->loop, timer, TAKEOVER_LOOK);
+    if (!connected && !life->stranger && loop_now() >= life->retry)
+        takeover_try(life);
+}
+
+static int takeover_one(struct glue *glue, uint32_t domid, uint64_t number)
+{
+    struct life *life = life_new(glue, domid, number);
+
+    if (!life)
+        return -ENOMEM;
+    life->stray = glue->store_forgot;
+    life->since = loop_now();
+    life->timer.fire = takeover_look;
+    loop_timer_set(glue->loop, &life->timer, TAKEOVER_LOOK);
+    takeover_try(life);
+    return 0;
+}
+
+int takeover_start(struct glue *glue)
 {
     char path[LIFE_PATH];
     struct dirent *entry;
+    int err = 0;
 
     snprintf(path, sizeof(path), "%.64s/workers", glue->policy->run_dir);
     DIR *dir = opendir(path);
     if (!dir)
-        return;
-    while ((entry = readdir(dir))) {
+        return -errno;
+    while (!err && (errno = 0, entry = readdir(dir))) {
         uint32_t domid;
         uint64_t number;
         int end = 0;
 
         if (sscanf(entry->d_name, "%u.%" SCNu64 ".sock%n", &domid, &number, &end) == 2 && end &&
             !entry->d_name[end] && domid < PATH_DOMIDS)
-            takeover_one(glue, domid, number);
+            err = takeover_one(glue, domid, number);
     }
+    if (!err && !entry)
+        err = -errno;
     closedir(dir);
+    if (glue->store_forgot && !list_empty(&glue->lives))
+        log_error(GLUE_FORGOT);
+    return err;
 }

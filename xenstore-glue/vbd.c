@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vbd: looks, asks the table, takes one step; and the way down: disconnect, close, release.  The
- * way up is in attach.c.  Deliberately remembers little: what stands in xenstore is read again each
+ * vbd: looks, asks the table, takes one step.  The way up is in attach.c and connect.c, the way down
+ * in detach.c.  Deliberately remembers little: what stands in xenstore is read again each
  * time, only what is in the worker is kept.
  */
 #include "vbd.h"
@@ -11,9 +11,15 @@
 #include <string.h>
 
 #include "attach.h"
+#include "connect.h"
+#include "detach.h"
 
-#define VBD_DRAIN  60000 /* ms a worker may take to finish accepted requests */
-#define VBD_FORCED 5000  /* ms when nobody waits for them: Closed is due within 10 s */
+static void vbd_again(struct loop_timer *timer)
+{
+    struct vbd *vbd = container_of(timer, struct vbd, again);
+
+    glue_touched(vbd->glue, vbd->id.domid);
+}
 
 struct vbd *vbd_new(struct glue *glue, const struct path_vbd *id)
 {
@@ -27,6 +33,7 @@ struct vbd *vbd_new(struct glue *glue, const struct path_vbd *id)
     vbd->limit.burst = 5;
     vbd->chatter.burst = 30;
     vbd->fresh = true;
+    vbd->again.fire = vbd_again;
     list_append(&glue->vbds, &vbd->link);
     return vbd;
 }
@@ -49,7 +56,9 @@ void vbd_free(struct vbd *vbd)
         return;
     if (vbd->glue->xs)
         vbd_watch(vbd, false);
+    loop_timer_stop(&vbd->again);
     list_remove(&vbd->link);
+    free(vbd->replayed);
     free(vbd);
 }
 
@@ -67,28 +76,44 @@ void vbd_watch(struct vbd *vbd, bool on)
     vbd->watched = on;
 }
 
+struct vbd_change {
+    const struct vbd *vbd;
+    enum xenbus_state to;
+};
+
 static int vbd_write_state_body(struct xenstore *xs, void *arg)
 {
-    const struct vbd *vbd = arg;
+    const struct vbd_change *change = arg;
     char path[PATH_ROOM];
     uint64_t state;
 
-    /* A directory that was removed meanwhile must not come back through our write. */
-    path_backend(path, &vbd->id, "state");
+    /* A directory that was removed meanwhile must not come back through our write, nor may what
+     * the toolstack wrote meanwhile be written over. */
+    path_backend(path, &change->vbd->id, "state");
     int err = xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, &state);
-    return err ? err : xenstore_write_u64(xs, path, vbd->backend);
+    if (!err && state != change->vbd->backend)
+        err = -ECANCELED;
+    return err ? err : xenstore_write_u64(xs, path, change->to);
 }
 
-static void vbd_write_state(struct vbd *vbd, enum xenbus_state state)
+void vbd_write_state(struct vbd *vbd, enum xenbus_state state)
 {
-    vbd->backend = state;
-    int err = xenstore_transact(vbd->glue->xs, vbd_write_state_body, vbd);
-    if (err && err != -ENOENT)
+    struct vbd_change change = {.vbd = vbd, .to = state};
+    int err = xenstore_transact(vbd->glue->xs, vbd_write_state_body, &change);
+
+    if (!err) {
+        vbd->backend = state;
+        if (state == XENBUS_CLOSED) {
+            vbd->closed_at = vbd->frontend;
+            vbd->moved = false;
+        }
+        if (log_allowed(&vbd->chatter))
+            log_debug("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, xenbus_word(state));
+    } else if (err != -ENOENT && err != -ECANCELED) {
         log_error("vbd %u/%u: state cannot be written: %s", vbd->id.domid, vbd->id.devid,
                   strerror(-err));
-    if (log_allowed(&vbd->chatter))
-        log_debug("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, xenbus_word(state));
-    glue_changed(vbd->glue);
+    }
+    glue_touched(vbd->glue, vbd->id.domid);
 }
 
 static enum xenbus_state vbd_read_state(struct xenstore *xs, const char *path)
@@ -137,6 +162,8 @@ static uint32_t vbd_facts(const struct vbd *vbd)
         facts |= XENBUS_BROKEN;
     if (vbd->lost)
         facts |= XENBUS_LOST;
+    if (vbd->moved)
+        facts |= XENBUS_MOVED;
     return facts;
 }
 
@@ -151,7 +178,9 @@ static bool vbd_meet(struct vbd *vbd)
     char path[PATH_ROOM], value[VBD_PARAMS];
 
     vbd->fresh = false;
+    vbd->closed_at = vbd->frontend;
     if (vbd->adopted) {
+        connect_compare(vbd);
         path_backend(path, &vbd->id, "params");
         bool same = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, vbd->params);
         path_backend(path, &vbd->id, "mode");
@@ -185,6 +214,7 @@ static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
     vbd->backend = ours ? vbd_read_state(xs, path) : XENBUS_UNKNOWN;
     if (ours && vbd->fresh && vbd->backend != XENBUS_UNKNOWN && !vbd_meet(vbd))
         vbd->foreign = true;
+    vbd->moved = vbd->moved || (vbd->backend == XENBUS_CLOSED && vbd->frontend != vbd->closed_at);
     if (vbd->foreign)
         ours = false;
     if (vbd->backend == XENBUS_INITIALISING) {
@@ -200,80 +230,6 @@ static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
     return !xenstore_lost(xs);
 }
 
-static void vbd_disconnected(void *arg, int error, const char *text)
-{
-    struct vbd *vbd = arg;
-
-    if (error && error != -EPIPE)
-        log_error("vbd %u/%u: disconnect: %s", vbd->id.domid, vbd->id.devid,
-                  text[0] ? text : strerror(-error));
-    life_give_door(vbd->life, vbd->door_id);
-    vbd->door_id = -1;
-    vbd->door = VBD_NO_DOOR;
-    glue_changed(vbd->glue);
-}
-
-static void vbd_disconnect(struct vbd *vbd, bool force)
-{
-    struct wire_msg msg;
-
-    wire_start(&msg, WIRE_DISCONNECT, 0);
-    msg.u.disconnect.id = (uint32_t)vbd->door_id;
-    msg.u.disconnect.force = force;
-    if (!life_call(vbd->life, &msg, NULL, 0, force ? VBD_FORCED : VBD_DRAIN, vbd_disconnected, vbd))
-        vbd->door = VBD_DISCONNECTING;
-}
-
-/* Out of its life; the last one out waits, BUSY, for vbd_life_ended(). */
-static void vbd_leave(struct vbd *vbd)
-{
-    vbd->volume = VBD_DELETING;
-    if (life_leave(vbd->life))
-        return;
-    vbd->life = NULL;
-    vbd->volume = VBD_NO_VOLUME;
-    glue_changed(vbd->glue);
-}
-
-static void vbd_deleted(void *arg, int error, const char *text)
-{
-    struct vbd *vbd = arg;
-
-    if (error && error != -EPIPE)
-        log_error("vbd %u/%u: its volume stays in the worker: %s", vbd->id.domid, vbd->id.devid,
-                  text[0] ? text : strerror(-error));
-    else
-        life_give_volume(vbd->life, vbd->volume_id);
-    vbd->volume_id = -1;
-    if (error != -EPIPE)
-        vbd_leave(vbd);
-}
-
-static void vbd_release(struct vbd *vbd)
-{
-    struct wire_msg msg;
-
-    if (vbd->volume != VBD_READY) {
-        vbd_leave(vbd);
-        return;
-    }
-    wire_start(&msg, WIRE_VOLUME_DEL, 0);
-    msg.u.volume.id = (uint32_t)vbd->volume_id;
-    if (!life_call(vbd->life, &msg, NULL, 0, VBD_FORCED, vbd_deleted, vbd))
-        vbd->volume = VBD_DELETING;
-}
-
-static void vbd_forget(struct vbd *vbd)
-{
-    char path[PATH_ROOM];
-
-    path_error(path, &vbd->id, NULL);
-    xenstore_remove(vbd->glue->xs, path);
-    log_debug("vbd %u/%u: forgotten", vbd->id.domid, vbd->id.devid);
-    glue_changed(vbd->glue);
-    vbd_free(vbd);
-}
-
 static void vbd_act(struct vbd *vbd, enum xenbus_action action)
 {
     switch (action) {
@@ -286,26 +242,26 @@ static void vbd_act(struct vbd *vbd, enum xenbus_action action)
         attach_open(vbd);
         break;
     case XENBUS_CONNECT:
-        attach_connect(vbd);
+        connect_ring(vbd);
         break;
     case XENBUS_ANNOUNCE:
-        attach_announce(vbd);
+        connect_announce(vbd);
         break;
     case XENBUS_DISCONNECT:
     case XENBUS_DROP:
-        vbd_disconnect(vbd, action == XENBUS_DROP);
+        detach_disconnect(vbd, action == XENBUS_DROP);
         break;
     case XENBUS_CLOSE:
         vbd_write_state(vbd, XENBUS_CLOSING);
         break;
     case XENBUS_RELEASE:
-        vbd_release(vbd);
+        detach_release(vbd);
         break;
     case XENBUS_SHUT:
         vbd_write_state(vbd, XENBUS_CLOSED);
         break;
     case XENBUS_FORGET:
-        vbd_forget(vbd);
+        detach_forget(vbd);
         break;
     }
 }
@@ -321,11 +277,28 @@ void vbd_step(struct vbd *vbd, bool ours)
         log_debug("vbd %u/%u: frontend %s, backend %s, facts %#x: %s", vbd->id.domid, vbd->id.devid,
                   xenbus_word(view.frontend), xenbus_word(view.backend), view.facts,
                   xenbus_action_word(action));
-    bool unwanted = view.frontend == XENBUS_UNKNOWN || view.backend == XENBUS_UNKNOWN;
-    if (unwanted && vbd->life && vbd->life->worker && vbd->door != VBD_SERVED &&
-        view.facts & XENBUS_BUSY)
-        worker_hasten(vbd->life->worker, VBD_FORCED);
+    detach_set_deadline(vbd, &view);
     vbd_act(vbd, action);
+}
+
+bool vbd_life_needed(struct glue *glue, const struct life *life)
+{
+    char path[PATH_ROOM];
+
+    list_for_each(it, &glue->vbds)
+    {
+        const struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life != life || vbd->volume != VBD_READY || vbd->foreign || vbd->lost)
+            continue;
+        if (!glue->xs || life->stray)
+            return true; /* nobody can tell */
+        path_frontend(path, &vbd->id, "state");
+        bool alive = vbd_read_state(glue->xs, path) != XENBUS_UNKNOWN;
+        if (xenstore_lost(glue->xs) || (alive && vbd_read_facts(vbd) & XENBUS_ONLINE))
+            return true;
+    }
+    return false;
 }
 
 void vbd_life_ended(struct glue *glue, struct life *life)

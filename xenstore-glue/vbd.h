@@ -42,8 +42,14 @@ struct vbd {
     bool readonly;
     uint64_t bytes;
     enum xenbus_state backend, frontend; /* as last looked at */
-    struct log_limit limit;              /* errors */
-    struct log_limit chatter;            /* the rest */
+    enum xenbus_state closed_at;         /* the frontend's when we wrote Closed */
+    bool moved;                          /* it has changed since */
+    struct wire_door *replayed;          /* the ring as a worker taken over serves it, or NULL */
+    uint64_t deadline;                   /* ms: its frontend is gone, Closed is due; 0: it is not */
+    uint64_t retry;           /* ms: the worker refused, no sooner again; 0: it did not */
+    struct loop_timer again;  /* at `retry` */
+    struct log_limit limit;   /* errors */
+    struct log_limit chatter; /* the rest */
 };
 
 /* A vbd that nobody knows anything about yet; in the list.  NULL without memory. */
@@ -59,6 +65,13 @@ void vbd_free(struct vbd *vbd);
  * belongs to this life; else it is wound up, and maybe freed.
  */
 void vbd_step(struct vbd *vbd, bool ours);
+
+/* Writes a state over the one last looked at, unless somebody has changed it meanwhile. */
+void vbd_write_state(struct vbd *vbd, enum xenbus_state state);
+
+/* Some vbd of the life has a volume in its worker and a frontend that may use it: the worker must
+ * be waited for, however long it takes. */
+bool vbd_life_needed(struct glue *glue, const struct life *life);
 
 /* The frontend's state is watched, or not. */
 void vbd_watch(struct vbd *vbd, bool on);

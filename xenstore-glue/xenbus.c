@@ -61,11 +61,15 @@ static const struct xenbus_row xenbus_rows[] = {
     /* Closed: for good, or until a frontend comes back (boot loader to kernel, kexec). */
     {S_SHUT, S_ANY, XENBUS_HELD, XENBUS_ONLINE, XENBUS_RELEASE},
     {S_SHUT, S_INIT, XENBUS_ONLINE, XENBUS_LOST, XENBUS_PUBLISH},
+    /* One that is past Initialising before we look; not one whose keys we have just refused. */
+    {S_SHUT, S(XENBUS_INITIALISED), XENBUS_ONLINE, XENBUS_LOST | XENBUS_BROKEN, XENBUS_PUBLISH},
+    {S_SHUT, S_ASKING, XENBUS_ONLINE | XENBUS_MOVED, XENBUS_LOST, XENBUS_PUBLISH},
     {S_SHUT, S_ANY, 0, 0, XENBUS_NOTHING},
 
     /* Coming up. */
     {S_INIT, S_GONE, 0, 0, XENBUS_NOTHING},
     {S_INIT, S_ANY, 0, 0, XENBUS_PUBLISH},
+    {S_WAIT | S_CONN, S_ANY, 0, XENBUS_ONLINE, XENBUS_CLOSE},
     {S_WAIT, S_GONE | S_CLOSE | S_SHUT, 0, 0, XENBUS_CLOSE},
     {S_WAIT, S_ANY, XENBUS_FAILED, 0, XENBUS_NOTHING},
     {S_WAIT, S_ANY, 0, XENBUS_HELD, XENBUS_OPEN},

@@ -32,6 +32,7 @@ enum xenbus_state {
 #define XENBUS_FAILED  (1u << 6) /* it never got a volume: hotplug-error says why */
 #define XENBUS_BROKEN  (1u << 7) /* this connection is over; a new one may be tried */
 #define XENBUS_LOST    (1u << 8) /* its data is gone: never again in this life */
+#define XENBUS_MOVED   (1u << 9) /* the frontend's state has changed since our Closed */
 
 struct xenbus_view {
     enum xenbus_state frontend;

@@ -96,7 +96,7 @@ void xenstore_unwatch(struct xenstore *xs, const char *path, const char *token)
         xs_unwatch(xs->watches, path, token);
 }
 
-bool xenstore_event(struct xenstore *xs, char *token, size_t size)
+bool xenstore_event(struct xenstore *xs, char *token, char *path, size_t size)
 {
     char **event = xs_check_watch(xs->watches);
 
@@ -106,6 +106,7 @@ bool xenstore_event(struct xenstore *xs, char *token, size_t size)
         return false;
     }
     snprintf(token, size, "%s", event[XS_WATCH_TOKEN]);
+    snprintf(path, size, "%s", event[XS_WATCH_PATH]);
     free(event);
     return true;
 }

@@ -31,8 +31,9 @@ int xenstore_fd(const struct xenstore *xs);
 int xenstore_watch(struct xenstore *xs, const char *path, const char *token);
 void xenstore_unwatch(struct xenstore *xs, const char *path, const char *token);
 
-/* The next watch that fired: true and its token (cut to size), false when there is none. */
-bool xenstore_event(struct xenstore *xs, char *token, size_t size);
+/* The next watch that fired: true, its token and the path that changed (both cut to `size`), false
+ * when there is none. */
+bool xenstore_event(struct xenstore *xs, char *token, char *path, size_t size);
 
 /* A value without NULs inside.  0; -ENOENT, -EACCES; -E2BIG, -EINVAL for odd ones; else errno. */
 int xenstore_read(struct xenstore *xs, const char *path, char *out, size_t size);

@@ -7,10 +7,13 @@
 #define _GNU_SOURCE
 #include "hv.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <xen/xen.h>
 
@@ -64,6 +67,47 @@ static int cmd_destroy(int argc, char **argv)
         fx_dom_destroy(dom);
     fx_unlock();
     return dom ? 0 : -1;
+}
+
+static bool all_stopped(const char *pid)
+{
+    char path[320], line[512];
+    struct dirent *entry;
+    bool stopped = true;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/proc/%s/task", pid);
+    dir = opendir(path);
+    while (dir && stopped && (entry = readdir(dir)) != NULL) {
+        const char *state;
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/%s/task/%.20s/stat", pid, entry->d_name);
+        if (entry->d_name[0] == '.' || !(file = fopen(path, "r")))
+            continue;
+        state = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+        stopped = !state || !strchr("RSD", state[2]);
+        fclose(file);
+    }
+    if (dir)
+        closedir(dir);
+    return stopped;
+}
+
+/* With the mutex held: a process stopped inside it would stop the whole instance. */
+static int cmd_stop(int argc, char **argv)
+{
+    int err;
+
+    (void)argc;
+    fx_lock();
+    err = kill((pid_t)strtol(argv[0], NULL, 10), SIGSTOP);
+    for (int i = 0; !err && i < 1000 && !all_stopped(argv[0]); i++)
+        usleep(1000);
+    fx_unlock();
+    if (err)
+        perror("fxctl: stop");
+    return err;
 }
 
 static int cmd_gc(int argc, char **argv)
@@ -176,6 +220,7 @@ static const struct {
     {"create", 1, cmd_create, "N: a new running domain"},
     {"shutdown", 1, cmd_shutdown, "N [REASON]: 0 poweroff, 1 reboot, 2 suspend, 3 crash"},
     {"destroy", 1, cmd_destroy, "N: end a domain; a zombie while its pages are mapped"},
+    {"stop", 1, cmd_stop, "PID: SIGSTOP, at a moment when it holds no lock of ours"},
     {"gc", 0, cmd_gc, "drop the handles of processes that have died"},
     {"dump", 0, cmd_dump, "show domains, ports and mapped grants"},
     {"leaks", 1, cmd_leaks, "N: exit 1 if others still hold pages or ports of N"},

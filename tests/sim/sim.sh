@@ -16,6 +16,8 @@
 #   sim_until SECONDS COMMAND...   until a command succeeds
 #   sim_shutdown N [REASON]        the guest has shut down (0 off, 1 reboot, 2 suspend, 3 crash)
 #   sim_destroy N                  as libxl: pause, close the disks, end the domain; leak check
+#   sim_freeze PID                 SIGSTOP for a program on the stand-ins (bare kill -STOP may catch it
+#                                  inside their lock, and then nothing moves any more)
 #   sim_kill NAME                  kill -9 a daemon, then what the kernel does for a dead process
 #   sim_stop                       ends everything; fails if a domain left mappings or ports
 #
@@ -129,6 +131,10 @@ sim_shutdown() {
     "$B/tests/fxctl" shutdown "$@"
 }
 
+sim_freeze() {
+    "$B/tests/fxctl" stop "$1"
+}
+
 sim_leaks() {
     "$B/tests/fxctl" gc >/dev/null
     "$B/tests/fxctl" leaks "$1" >"$SIM/log/leaks.$1"
@@ -137,7 +143,7 @@ sim_leaks() {
 sim_destroy() {
     sim_result=0
     if [ -f "$SIM/pid/front.$1" ]; then
-        kill -STOP "$(cat "$SIM/pid/front.$1")" 2>/dev/null || :
+        sim_freeze "$(cat "$SIM/pid/front.$1")" 2>/dev/null || :
     fi
     "$B/tests/toolstack" destroy "$1" || sim_result=1
     "$B/tests/fxctl" destroy "$1" || sim_result=1

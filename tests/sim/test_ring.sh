@@ -123,7 +123,7 @@ counters() {
         jq -e '.guests[0].volumes[0] | .reads > 0 and .writes > 0 and .flushes > 0' "$SIM/status"
 }
 
-case_begin
+case_begin --queues 4
 make_base "$DISK/base" $base_bytes
 base_sha=$(sha "$DISK/base")
 sim_domain 1

@@ -32,7 +32,7 @@ guest_starts() {
     for start_disk in $disks; do
         disk "$1" "$start_disk" "$DISK/base" || return 1
         front_beside "$1" "$start_disk" --queues 4 --indirect 32 --depth 4 --seed "$1" \
-            verify 100 write-key done 1 pause
+            verify 100 write-key served 1 pause
     done
 }
 
@@ -43,7 +43,7 @@ all_start() {
     echo "attached"
     for all_guest in $(seq "$guests"); do
         for all_disk in $disks; do
-            sim_wait "/local/domain/$all_guest/device/vbd/$all_disk/done" 1 -t 60 || return 1
+            sim_wait "/local/domain/$all_guest/device/vbd/$all_disk/served" 1 -t 60 || return 1
         done
     done
 }
@@ -90,6 +90,7 @@ all_end() {
     done
 }
 
+SIM_TAIL=2
 guests=${GUESTS:-32}
 [ -z "$SANITIZED" ] || guests=${GUESTS:-4}
 aio_before=$(aio_nr)

@@ -49,7 +49,7 @@ static bool is_line(const char *text)
     if (n < 10 || n >= STORE_TEXT)
         return false;
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < ' ')
+        if (text[i] < ' ' || text[i] > '~')
             return false;
     return true;
 }
@@ -66,6 +66,8 @@ static const struct {
     {"cow:/a,size=512", "/a", false, 512},
     {"blank:512", "", true, 512},
     {"blank:1T", "", true, 1ull << 40},
+    {"blank:16T", "", true, 1ull << 44},
+    {"/a,size=16T", "/a", false, 1ull << 44},
 };
 static const char *const bad_specs[] = {
     "",
@@ -89,6 +91,10 @@ static const char *const bad_specs[] = {
     "cow:,size=1G",
     "\n",
     "CoW:/a",
+    "blank:17T",
+    "blank:17592186044928",
+    "/a,size=17T",
+    "b\xc3\xa4se",
 };
 
 static void specs(void)
@@ -196,6 +202,29 @@ static void writers(void)
     dir_close();
 }
 
+/* Neither root nor the owner: no lease, so only what has no write bit can be trusted. */
+static void strangers_base(void)
+{
+    struct store_base base;
+
+    if (geteuid() != 0)
+        return;
+    dir_open();
+    file_make(4096);
+    chmod(dir, 0755);
+    chmod(path, 0644);
+    CU_ASSERT_EQUAL(seteuid(65534), 0);
+    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EACCES);
+    CU_ASSERT_EQUAL(seteuid(0), 0);
+    chmod(path, 0444);
+    CU_ASSERT_EQUAL(seteuid(65534), 0);
+    CU_ASSERT_EQUAL(try_base(path, 0, &base), 0);
+    CU_ASSERT_EQUAL(seteuid(0), 0);
+    if (base.fd >= 0)
+        close(base.fd);
+    dir_close();
+}
+
 static void good_bases(void)
 {
     static const struct {
@@ -260,8 +289,13 @@ static void pools(void)
 int suite_store(void)
 {
     static const struct unit_case cases[] = {
-        {"volume specs", specs}, {"bad bases", bad_bases},   {"unreadable base", unreadable},
-        {"writers", writers},    {"good bases", good_bases}, {"pools", pools},
+        {"volume specs", specs},
+        {"bad bases", bad_bases},
+        {"unreadable base", unreadable},
+        {"another's base", strangers_base},
+        {"writers", writers},
+        {"good bases", good_bases},
+        {"pools", pools},
     };
 
     return UNIT_SUITE("store", cases);

@@ -11,7 +11,7 @@
 
 #include "xenbus.h"
 
-#define FACTS 0x200u /* all combinations of nine */
+#define FACTS 0x400u /* all combinations of ten */
 
 int suite_xenbus(void);
 
@@ -38,8 +38,19 @@ static void test_check(const struct xenbus_view *v)
         CU_ASSERT(!(v->facts & XENBUS_DOOR));
         CU_ASSERT((v->facts & XENBUS_ONLINE) || !(v->facts & XENBUS_HELD));
     }
-    if (action == XENBUS_CLOSE || action == XENBUS_RELEASE || action == XENBUS_FORGET)
+    if (action == XENBUS_RELEASE || action == XENBUS_FORGET)
         CU_ASSERT(!(v->facts & XENBUS_DOOR));
+    /* With a ring it is the toolstack's Closing, which the frontend is asked to follow. */
+    if (action == XENBUS_CLOSE)
+        CU_ASSERT(!(v->facts & XENBUS_DOOR) || !(v->facts & XENBUS_ONLINE));
+    /* Let go of by the toolstack: on its way to Closed. */
+    if (v->backend >= XENBUS_INIT_WAIT && v->backend <= XENBUS_CONNECTED &&
+        !(v->facts & (XENBUS_ONLINE | XENBUS_BUSY)))
+        CU_ASSERT(action == XENBUS_CLOSE || action == XENBUS_DROP || action == XENBUS_DISCONNECT);
+    /* A frontend that was refused and has not moved is not tried again. */
+    if (v->backend == XENBUS_CLOSED && v->frontend == XENBUS_INITIALISED &&
+        v->facts & XENBUS_BROKEN && !(v->facts & XENBUS_MOVED))
+        CU_ASSERT_NOT_EQUAL(action, XENBUS_PUBLISH);
     if (action == XENBUS_RELEASE)
         CU_ASSERT(v->facts & XENBUS_HELD && !(v->facts & XENBUS_ONLINE && v->backend));
     if (action == XENBUS_FORGET)
@@ -75,7 +86,7 @@ static void test_do(struct xenbus_view *v, enum xenbus_action action)
     switch (action) {
     case XENBUS_PUBLISH:
         v->backend = XENBUS_INIT_WAIT;
-        v->facts &= ~XENBUS_BROKEN;
+        v->facts &= ~(XENBUS_BROKEN | XENBUS_MOVED);
         break;
     case XENBUS_OPEN:
         v->facts |= XENBUS_HELD | XENBUS_READY;
@@ -168,6 +179,38 @@ static void test_reopen(void)
     test_run(&v, "publish");
     v.frontend = XENBUS_INITIALISED;
     test_run(&v, "connect announce");
+}
+
+/* Closed and back at Initialised or Connected before anybody looked. */
+static void test_skipped(void)
+{
+    struct xenbus_view v = test_connected();
+
+    v.frontend = XENBUS_CLOSED;
+    test_run(&v, "disconnect close shut");
+    v.frontend = XENBUS_INITIALISED;
+    test_run(&v, "publish connect announce");
+    v = test_connected();
+    v.backend = XENBUS_CLOSED;
+    v.facts &= ~XENBUS_DOOR;
+    test_run(&v, ""); /* Connected of before our Closed, for all we know */
+    v.facts |= XENBUS_MOVED;
+    test_run(&v, "publish connect announce");
+    /* Refused: again only when it has moved. */
+    v = test_connected();
+    v.frontend = XENBUS_INITIALISED;
+    v.facts |= XENBUS_BROKEN;
+    test_run(&v, "disconnect close shut");
+    v.facts |= XENBUS_MOVED;
+    test_run(&v, "publish connect announce");
+}
+
+/* The toolstack let go while we were publishing, and its Closing was overwritten. */
+static void test_let_go(void)
+{
+    struct xenbus_view v = {XENBUS_INITIALISING, XENBUS_INIT_WAIT, XENBUS_HELD | XENBUS_READY};
+
+    test_run(&v, "close release shut");
 }
 
 /* GRUB writes Closed without Closing, later Initialising without waiting. */
@@ -276,6 +319,8 @@ int suite_xenbus(void)
         {"a frontend that does not wait", test_hasty},
         {"close and reopen keeps the volume", test_reopen},
         {"frontends that skip Closing", test_grub},
+        {"frontends that skip Initialising", test_skipped},
+        {"let go of while coming up", test_let_go},
         {"detach waits for a live frontend", test_detach},
         {"destroy waits for nobody", test_destroy},
         {"a failed vbd stays in InitWait", test_failed},

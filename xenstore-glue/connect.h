@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * connect: a vbd's way from a volume to Connected: the ring.  As attach.
+ */
+#ifndef EPHEM_CONNECT_H
+#define EPHEM_CONNECT_H
+
+#include "vbd.h"
+
+/* Ring keys read together with the frontend's state, CONNECT under way; or attach_refuse(). */
+void connect_ring(struct vbd *vbd);
+
+/* The disk's size, then Connected, in one transaction. */
+void connect_announce(struct vbd *vbd);
+
+/* A ring that was taken over must be the one whose keys stand in xenstore; or attach_refuse(). */
+void connect_compare(struct vbd *vbd);
+
+#endif
