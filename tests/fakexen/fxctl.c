@@ -9,10 +9,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <xen/xen.h>
@@ -94,7 +97,10 @@ static bool all_stopped(const char *pid)
     return stopped;
 }
 
-/* With the mutex held: a process stopped inside it would stop the whole instance. */
+/*
+ * With the mutex held: a process stopped inside it would stop the whole instance. If it waited for
+ * the mutex, our unlocking may have woken it in vain, so all others are woken too.
+ */
 static int cmd_stop(int argc, char **argv)
 {
     int err;
@@ -105,6 +111,7 @@ static int cmd_stop(int argc, char **argv)
     for (int i = 0; !err && i < 1000 && !all_stopped(argv[0]); i++)
         usleep(1000);
     fx_unlock();
+    syscall(SYS_futex, &fx_hv->lock, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
     if (err)
         perror("fxctl: stop");
     return err;

@@ -17,6 +17,7 @@ disks="51712 51728 51744"
 memory_limit=$((16 << 10)) # KiB
 fd_limit=256
 aio_limit=65536
+threads=4
 
 now() {
     date +%s%N | cut -b 1-13
@@ -48,22 +49,24 @@ all_start() {
     done
 }
 
-# One line a worker: KiB of its own, shared KiB, descriptors.
+# One line a worker: KiB of its own, shared KiB, descriptors, aio contexts.
 measure() {
     workers | while read -r worker; do
         measured_fds=$(find "/proc/$worker/fd" -mindepth 1 2>/dev/null | wc -l)
-        awk -v fds="$measured_fds" '/^VmRSS/ { rss = $2 } /^RssShmem/ { shmem = $2 }
-            END { print rss - shmem, shmem, fds }' "/proc/$worker/status"
+        measured_aio=$(grep -c '\[aio\]' "/proc/$worker/maps" || :)
+        awk -v fds="$measured_fds" -v aio="$measured_aio" '/^VmRSS/ { rss = $2 } /^RssShmem/ { shmem = $2 }
+            END { print rss - shmem, shmem, fds, aio }' "/proc/$worker/status"
     done | sort -n >"$SIM/figures"
 }
 
 show() {
     awk -v guests="$guests" -v aio="$aio" -v ms="$started" '
-        { own[NR] = $1; sum += $1; shared += $2; if ($3 > fds) fds = $3 }
+        { own[NR] = $1; sum += $1; shared += $2; if ($3 > fds) fds = $3
+            contexts += $4 }
         END { printf "%d guests x 3 volumes x 4 queues: started in %.1f s; a worker has %.1f MiB " \
             "(median; most %.1f, all %.0f, beside %.0f of rings), at most %d descriptors; " \
-            "aio-nr +%d\n", guests, ms / 1000, own[int((NR + 1) / 2)] / 1024, own[NR] / 1024,
-            sum / 1024, shared / 1024, fds, aio }' "$SIM/figures"
+            "%d aio contexts, aio-nr +%d\n", guests, ms / 1000, own[int((NR + 1) / 2)] / 1024, own[NR] / 1024,
+            sum / 1024, shared / 1024, fds, contexts, aio }' "$SIM/figures"
 }
 
 one_worker_each() {
@@ -94,7 +97,7 @@ SIM_TAIL=2
 guests=${GUESTS:-32}
 [ -z "$SANITIZED" ] || guests=${GUESTS:-4}
 aio_before=$(aio_nr)
-case_begin --threads 4
+case_begin --threads $threads
 make_base "$DISK/base" $((16 << 20))
 started=$(now)
 check "$guests guests start and do I/O" all_start
@@ -106,6 +109,7 @@ measure
 show
 check "one worker a guest" one_worker_each
 check "at most $fd_limit descriptors each" within 3 $fd_limit
+check "one aio context a thread" within 4 $threads
 check "aio contexts fit $aio_limit with 32 guests" aio_fits
 if [ -z "$SANITIZED" ]; then
     check "at most 16 MiB each" within 1 $memory_limit
