@@ -81,14 +81,23 @@ not_readable() {
     base "base $WORK/secret: not readable" "permission" "cow:$WORK/secret"
 }
 
+# Whether somebody writes another's file cannot be found out, unless nobody may
+not_checkable() {
+    as_nobody
+    chmod u+w "$BASE"
+    base "base $BASE: cannot be checked" "chmod a-w" "cow:$BASE"
+}
+
 not_writable() {
     as_nobody
+    chmod a-w "$BASE"
     pool "pool dir:$POOL: not writable" "permissions|another directory" "dir:$POOL"
 }
 
 low_memlock() {
     as_nobody
     chmod 777 "$POOL" "$WORK"
+    chmod a-w "$BASE"
     AS=(prlimit --memlock=65536:65536 -- "${AS[@]}")
     base "memory cannot be locked" "ulimit -l" "cow:$BASE"
 }
@@ -137,11 +146,12 @@ if is_root; then
     try "base not readable" not_readable
     try "pool not writable" not_writable
     try "low memlock limit" low_memlock
+    try "base that cannot be checked for writers" not_checkable
     try "pool on a file system without O_TMPFILE" pool "pool dir:/proc: .*O_TMPFILE" "choose" \
         "dir:/proc"
 else
-    for name in "base not readable" "pool not writable" "low memlock limit" \
-        "pool on a file system without O_TMPFILE"; do
+    for name in "base not readable" "base that cannot be checked for writers" \
+        "pool not writable" "low memlock limit" "pool on a file system without O_TMPFILE"; do
         skip "$name" "needs root"
     done
 fi
