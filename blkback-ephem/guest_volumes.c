@@ -76,14 +76,15 @@ void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
 
 static uint64_t guest_resident(void)
 {
-    unsigned long long size = 0, resident = 0;
+    unsigned long long size = 0, resident = 0, shared = 0;
     FILE *f = fopen("/proc/self/statm", "re");
 
-    if (f && fscanf(f, "%llu %llu", &size, &resident) != 2)
-        resident = 0;
+    if (f && fscanf(f, "%llu %llu %llu", &size, &resident, &shared) != 3)
+        resident = shared = 0;
     if (f)
         fclose(f);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    /* Not the guest's ring pages and the programs' text. */
+    return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void guest_stats(struct guest *guest, uint32_t cookie)

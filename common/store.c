@@ -90,6 +90,8 @@ static int store_open_failed(const char *path, int err, char text[STORE_TEXT])
     case -EPERM:
         return store_fail(text, err,
                           "base " PATH_SHOWN ": not readable by us: give read permission", path);
+    case -ENAMETOOLONG:
+        return store_fail(text, err, "base " PATH_SHOWN "...: path too long: shorten it", path);
     case -ENXIO:
         return store_fail(text, err, "base " PATH_SHOWN ": neither a file nor a block device",
                           path);

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <xen/xen.h>
@@ -144,27 +143,9 @@ __attribute__((constructor)) static void attach_early(void)
     (void)fx_attach();
 }
 
-/* A process that was stopped may swallow the wake-up meant for us: so look again now and then. */
-static int lock_in_turns(void)
-{
-    struct timespec until;
-    int err;
-
-    do {
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_nsec += 100000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_nsec -= 1000000000;
-            until.tv_sec++;
-        }
-        err = pthread_mutex_timedlock(&fx_hv->lock, &until);
-    } while (err == ETIMEDOUT);
-    return err;
-}
-
 void fx_lock(void)
 {
-    int err = lock_in_turns();
+    int err = pthread_mutex_lock(&fx_hv->lock);
 
     if (err == EOWNERDEAD) {
         pthread_mutex_consistent(&fx_hv->lock);

@@ -203,7 +203,11 @@ all_destroyed() {
 
 daemon_left() {
     case_pid=$(cat "$SIM/pid/daemon") && rm "$SIM/pid/daemon" && kill "$case_pid" || return 1
-    wait "$case_pid" || { echo "the daemon's exit status is $?"; tail -n 20 "$SIM/log/daemon"; return 1; }
+    wait "$case_pid" || {
+        echo "the daemon's exit status is $?"
+        tail -n 20 "$SIM/log/daemon"
+        return 1
+    }
 }
 
 nothing_reported() {

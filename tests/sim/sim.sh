@@ -16,8 +16,8 @@
 #   sim_until SECONDS COMMAND...   until a command succeeds
 #   sim_shutdown N [REASON]        the guest has shut down (0 off, 1 reboot, 2 suspend, 3 crash)
 #   sim_destroy N                  as libxl: pause, close the disks, end the domain; leak check
-#   sim_freeze PID                 SIGSTOP for a program on the stand-ins (bare kill -STOP may catch it
-#                                  inside their lock, and then nothing moves any more)
+#   sim_freeze PID                 SIGSTOP for a program on the stand-ins (a bare kill -STOP may
+#                                  catch it inside their lock, and then nothing moves any more)
 #   sim_kill NAME                  kill -9 a daemon, then what the kernel does for a dead process
 #   sim_stop                       ends everything; fails if a domain left mappings or ports
 #

@@ -30,7 +30,10 @@ complained() {
         cat "$SIM/complaints"
         return 1
     fi
-    [ ${#4} -lt 5 ] || ! log_since "$1" | grep -F -e "$4" || { echo "guest's words in the log"; return 1; }
+    [ ${#4} -lt 5 ] || ! log_since "$1" | grep -F -e "$4" || {
+        echo "guest's words in the log"
+        return 1
+    }
 }
 
 # Frontends end here without taking their grants back, as a crashed driver does.
@@ -115,6 +118,10 @@ vanish() {
     evil_end 1 0 none && return $vanish_end
 }
 
+all_toggled() {
+    [ "$(grep -c write-key "$SIM/log/front.2")" -ge 500 ]
+}
+
 toggle() {
     evil_begin || return 1
     i=0
@@ -130,7 +137,7 @@ toggle() {
     toggle_took=$(($(date +%s) - toggle_began))
     echo "guest 5 was served after $toggle_took s"
     [ $toggle_took -le 5 ] || toggle_end=1
-    sim_until 20 test "$(grep -c write-key "$SIM/log/front.2")" -ge 500 || :
+    sim_until 20 all_toggled || toggle_end=1
     sim_destroy 5 || toggle_end=1
     sim_end KILL front.2
     evil_end 1 0 none && return $toggle_end

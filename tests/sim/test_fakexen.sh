@@ -36,7 +36,7 @@ as_guest() {
 # Maps a page of domain 1 by keeping its xenbus: destroying it while xenstored sleeps is a zombie.
 zombie_seen() {
     sim_store_pid=$(cat "$SIM/pid/xenstored")
-    kill -STOP "$sim_store_pid"
+    sim_freeze "$sim_store_pid"
     "$B/tests/fxctl" destroy 1
     "$B/tests/fxctl" dump >"$SIM/log/zombie"
     sim_zombie=0

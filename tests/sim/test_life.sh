@@ -81,7 +81,10 @@ worker_killed() {
     kill -9 "$(worker_of 1)"
     sim_wait $back/1/51712/state 6 -t 10 && sim_wait $back/1/51728/state 6 -t 10 || return 1
     log_since "$killed_log" | grep 'vbd 1/51712: Clos' >"$SIM/words"
-    [ "$(tr '\n' ' ' <"$SIM/words" | grep -c 'Closing .*Closed')" = 1 ] || { cat "$SIM/words"; return 1; }
+    [ "$(tr '\n' ' ' <"$SIM/words" | grep -c 'Closing .*Closed')" = 1 ] || {
+        cat "$SIM/words"
+        return 1
+    }
     sim_end KILL front.1
     # It asks again, as a new kernel would: its data is gone, so there is no disk any more.
     guest_write 1 51712 state 1
@@ -158,7 +161,8 @@ no_daemon() {
     sim_domain 3 && sim_attach 3 51712 "$DISK/base.1" || return 1
     helper 3 51712 2>"$SIM/words" && none_status=1
     cat "$SIM/words"
-    [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q 'not running: start it' "$SIM/words" || none_status=1
+    [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q 'not running: start it' "$SIM/words" ||
+        none_status=1
     backend 3 51712 hotplug-error | grep 'not running' || none_status=1
     for none_command in list status; do
         "$B/ephemctl" $none_command 2>"$SIM/words" && none_status=1

@@ -54,7 +54,8 @@ measure() {
     workers | while read -r worker; do
         measured_fds=$(find "/proc/$worker/fd" -mindepth 1 2>/dev/null | wc -l)
         measured_aio=$(grep -c '\[aio\]' "/proc/$worker/maps" || :)
-        awk -v fds="$measured_fds" -v aio="$measured_aio" '/^VmRSS/ { rss = $2 } /^RssShmem/ { shmem = $2 }
+        awk -v fds="$measured_fds" -v aio="$measured_aio" '
+            /^VmRSS/ { rss = $2 } /^RssShmem/ { shmem = $2 }
             END { print rss - shmem, shmem, fds, aio }' "/proc/$worker/status"
     done | sort -n >"$SIM/figures"
 }
@@ -65,8 +66,9 @@ show() {
             contexts += $4 }
         END { printf "%d guests x 3 volumes x 4 queues: started in %.1f s; a worker has %.1f MiB " \
             "(median; most %.1f, all %.0f, beside %.0f of rings), at most %d descriptors; " \
-            "%d aio contexts, aio-nr +%d\n", guests, ms / 1000, own[int((NR + 1) / 2)] / 1024, own[NR] / 1024,
-            sum / 1024, shared / 1024, fds, contexts, aio }' "$SIM/figures"
+            "%d aio contexts, aio-nr +%d\n", guests, ms / 1000,
+            own[int((NR + 1) / 2)] / 1024, own[NR] / 1024, sum / 1024, shared / 1024, fds,
+            contexts, aio }' "$SIM/figures"
 }
 
 one_worker_each() {

@@ -68,7 +68,7 @@ broken_connection() {
     busy 1 || return 1
     broken_worker=$(worker_of 1)
     sim_kill daemon
-    kill -STOP "$broken_worker"
+    sim_freeze "$broken_worker"
     daemon_start || return 1
     python3 - "$(sock_of 1)" <<'END'
 import socket, sys
@@ -189,7 +189,7 @@ patience() {
     sim_wait /local/domain/1/device/vbd/51712/state 4 -t 10 &&
         sim_wait /local/domain/1/device/vbd/51728/state 4 -t 10 || return 1
     patience_worker=$(worker_of 1)
-    kill -STOP "$patience_worker"
+    sim_freeze "$patience_worker"
     xenstore-rm /local/domain/1/device/vbd/51728
     sleep 10
     kill -CONT "$patience_worker"
@@ -207,7 +207,7 @@ bounded() {
     sim_front_bg 1 verify 600s
     busy 1 || return 1
     bounded_worker=$(worker_of 1)
-    kill -STOP "$bounded_worker"
+    sim_freeze "$bounded_worker"
     sim_destroy 1 && sim_until 5 gone "$bounded_worker" && sim_until 5 no_workers
 }
 
