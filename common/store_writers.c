@@ -138,7 +138,7 @@ static int writers_of_device(const struct stat *st, const char *path, char text[
                       path);
 }
 
-/* The file system keeps no leases at all. */
+/* The file system keeps no leases, or locks, at all. */
 static bool writers_no_leases(int err)
 {
     return err == EINVAL || err == ENOLCK || err == EOPNOTSUPP || err == ENOSYS;
@@ -165,10 +165,15 @@ static int writers_of_file(int fd, const struct stat *st, const char *path, char
 
 int store_check_writers(int fd, const struct stat *st, const char *path, char text[STORE_TEXT])
 {
-    if (flock(fd, LOCK_SH | LOCK_NB))
-        return store_fail(text, -EBUSY,
-                          "base " PATH_SHOWN ": locked by another process: stop what uses it",
-                          path);
+    if (flock(fd, LOCK_SH | LOCK_NB)) {
+        if (errno == EWOULDBLOCK)
+            return store_fail(text, -EBUSY,
+                              "base " PATH_SHOWN ": locked by another process: stop what uses it",
+                              path);
+        if (!writers_no_leases(errno))
+            return store_fail(text, -errno, "base " PATH_SHOWN ": cannot be locked: %s", path,
+                              strerror(errno));
+    }
     return S_ISBLK(st->st_mode) ? writers_of_device(st, path, text)
                                 : writers_of_file(fd, st, path, text);
 }

@@ -20,7 +20,7 @@
 
 struct claim {
     const char *run_dir;
-    bool known;
+    uint64_t nonce, now, since;
     char *text;
 };
 
@@ -67,13 +67,13 @@ static bool claim_has_workers(const char *run_dir)
 static int claim_judge(struct claim *claim, const char *value)
 {
     char run_dir[CLAIM_DIR] = "", nonce[20];
-    unsigned long long started = 0;
+    unsigned long long started = 0, since = 0;
     int pid = 0;
 
-    if (sscanf(value, "%d %llu %19s %64[^\n]", &pid, &started, nonce, run_dir) != 4)
+    if (sscanf(value, "%d %llu %19s %llu %64[^\n]", &pid, &started, nonce, &since, run_dir) != 5)
         return 0; /* nothing a daemon wrote: no claim */
     if (!strcmp(run_dir, claim->run_dir)) {
-        claim->known = true; /* its lock is ours, so its daemon is gone or we are it */
+        claim->since = since; /* its lock is ours, so its daemon is gone or we are it */
         return 0;
     }
     if (pid > 1 && pid != getpid() && started && process_started(pid) == started)
@@ -94,28 +94,30 @@ static int claim_body(struct xenstore *xs, void *arg)
     struct claim *claim = arg;
     char value[CLAIM_VALUE];
 
-    claim->known = false;
+    claim->since = claim->now;
     int err = xenstore_read(xs, CLAIM_NODE, value, sizeof(value));
     if (!err)
         err = claim_judge(claim, value);
     else if (err == -ENOENT || err == -E2BIG || err == -EINVAL)
         err = 0;
-    return err ? err : xenstore_write(xs, CLAIM_NODE, claim_ours);
+    if (err)
+        return err;
+    snprintf(claim_ours, sizeof(claim_ours), "%d %llu %016llx %llu %.64s", (int)getpid(),
+             process_started(getpid()), (unsigned long long)claim->nonce,
+             (unsigned long long)claim->since, claim->run_dir);
+    return xenstore_write(xs, CLAIM_NODE, claim_ours);
 }
 
-int claim_take(struct xenstore *xs, const char *run_dir, bool *known, char text[CLAIM_TEXT])
+int claim_take(struct xenstore *xs, const char *run_dir, uint64_t now, uint64_t *since,
+               char text[CLAIM_TEXT])
 {
-    struct claim claim = {.run_dir = run_dir, .text = text};
-    unsigned long long nonce = 0;
+    struct claim claim = {.run_dir = run_dir, .now = now, .text = text};
 
     text[0] = '\0';
-    if (getrandom(&nonce, sizeof(nonce), 0) != (ssize_t)sizeof(nonce))
+    if (getrandom(&claim.nonce, sizeof(claim.nonce), 0) != (ssize_t)sizeof(claim.nonce))
         return -EIO;
-    if (!claim_ours[0])
-        snprintf(claim_ours, sizeof(claim_ours), "%d %llu %016llx %.64s", (int)getpid(),
-                 process_started(getpid()), nonce, run_dir);
     int err = xenstore_transact(xs, claim_body, &claim);
-    *known = claim.known;
+    *since = claim.since;
     return err;
 }
 

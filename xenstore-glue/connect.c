@@ -126,9 +126,10 @@ void connect_compare(struct vbd *vbd)
     if (!vbd->replayed || vbd->door != VBD_SERVED)
         return;
     int err = xenstore_transact(vbd->glue->xs, connect_ring_body, &ring);
+    if (xenstore_lost(vbd->glue->xs))
+        return;
     /* -ECANCELED: the frontend wants no ring any more, which xenbus' table sees too. */
-    if (!xenstore_lost(vbd->glue->xs) && err != -ECANCELED &&
-        (err || ring.verdict || !connect_is_same(&door, vbd->replayed)))
+    if (err != -ECANCELED && (err || ring.verdict || !connect_is_same(&door, vbd->replayed)))
         attach_refuse(vbd, "its ring keys are not those its worker serves");
     free(vbd->replayed);
     vbd->replayed = NULL;

@@ -23,9 +23,9 @@ struct glue {
     struct control *control;
     struct list lives; /* struct life */
     struct list vbds;  /* struct vbd */
-    /* xenstore does not know us: what is missing there was not taken away by the toolstack.  Lives
-     * of before are stray. */
-    bool store_forgot;
+    /* Lives with a lower number are stray: xenstore was not there when they began, and what is
+     * missing in it was not taken away by the toolstack. */
+    uint64_t known_since;
 };
 
 #define GLUE_FORGOT                                                                                \

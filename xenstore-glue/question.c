@@ -38,7 +38,8 @@ bool question_check_volume(struct control_client *client)
         return control_refuse(client, "the guest's worker died; start the guest again");
     if (vbd && vbd->volume == VBD_READY)
         return control_answer(client, json_pack("{s:b}", "ok", 1));
-    if (!vbd && scan_count(glue->scan) > client->scan) {
+    if (!vbd && scan_count(glue->scan) > client->scan &&
+        !scan_passes_over(glue->scan, client->vbd.domid)) {
         snprintf(text, sizeof(text),
                  PATH_BACKEND "/%u/%u: no such backend with a script named block-ephem",
                  client->vbd.domid, client->vbd.devid);

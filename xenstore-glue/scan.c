@@ -211,7 +211,7 @@ static void scan_strays(struct glue *glue)
     {
         struct life *life = container_of(it, struct life, link);
         char uuid[LIFE_UUID];
-        bool seen = true;
+        bool seen = false;
 
         if (!life->stray || life->phase == LIFE_RESUMING)
             continue;
@@ -219,7 +219,7 @@ static void scan_strays(struct glue *glue)
         {
             const struct vbd *vbd = container_of(at, struct vbd, link);
 
-            seen = seen && (vbd->life != life || vbd->seen);
+            seen = seen || (vbd->life == life && vbd->seen);
         }
         if (!seen || life_identify(glue, life->domid, uuid) || !strcmp(uuid, "none") ||
             strcmp(uuid, life->uuid))
@@ -235,9 +235,9 @@ static bool scan_claim(struct scan *scan)
 {
     struct glue *glue = scan->glue;
     char text[CLAIM_TEXT];
-    bool known = false;
+    bool forgot = false;
 
-    int err = claim_take(glue->xs, glue->policy->run_dir, &known, text);
+    int err = claim_take(glue->xs, glue->policy->run_dir, life_number(), &glue->known_since, text);
     if (err) {
         if (!scan->told)
             log_error("%s", text[0] ? text : "xenstore cannot be written");
@@ -245,12 +245,21 @@ static bool scan_claim(struct scan *scan)
         return false;
     }
     scan->told = false;
-    glue->store_forgot = !known;
-    if (known || list_empty(&glue->lives))
-        return true;
-    list_for_each(it, &glue->lives) container_of(it, struct life, link)->stray = true;
-    log_error(GLUE_FORGOT);
+    list_for_each(it, &glue->lives)
+    {
+        struct life *life = container_of(it, struct life, link);
+
+        life->stray = life->number < glue->known_since;
+        forgot = forgot || life->stray;
+    }
+    if (forgot)
+        log_error(GLUE_FORGOT);
     return true;
+}
+
+bool scan_passes_over(struct scan *scan, uint32_t domid)
+{
+    return scan_skips(scan, domid);
 }
 
 static void scan_run_whole(struct scan *scan)

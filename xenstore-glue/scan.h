@@ -17,6 +17,9 @@ int scan_open(struct glue *glue);
 
 void scan_close(struct glue *glue);
 
+/* True while a domain's backends are left alone: a scan says nothing about them then. */
+bool scan_passes_over(struct scan *scan, uint32_t domid);
+
 /* Whole scans that were completed since the start. */
 uint64_t scan_count(const struct scan *scan);
 

@@ -322,7 +322,7 @@ static int takeover_one(struct glue *glue, uint32_t domid, uint64_t number)
 
     if (!life)
         return -ENOMEM;
-    life->stray = glue->store_forgot;
+    life->stray = number < glue->known_since;
     life->since = loop_now();
     life->timer.fire = takeover_look;
     loop_timer_set(glue->loop, &life->timer, TAKEOVER_LOOK);
@@ -334,6 +334,7 @@ int takeover_start(struct glue *glue)
 {
     char path[LIFE_PATH];
     struct dirent *entry;
+    bool forgot = false;
     int err = 0;
 
     snprintf(path, sizeof(path), "%.64s/workers", glue->policy->run_dir);
@@ -352,7 +353,8 @@ int takeover_start(struct glue *glue)
     if (!err && !entry)
         err = -errno;
     closedir(dir);
-    if (glue->store_forgot && !list_empty(&glue->lives))
+    list_for_each(it, &glue->lives) forgot = forgot || container_of(it, struct life, link)->stray;
+    if (forgot)
         log_error(GLUE_FORGOT);
     return err;
 }

@@ -212,8 +212,17 @@ static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
     vbd->frontend = vbd_read_state(xs, path);
     path_backend(path, &vbd->id, "state");
     vbd->backend = ours ? vbd_read_state(xs, path) : XENBUS_UNKNOWN;
-    if (ours && vbd->fresh && vbd->backend != XENBUS_UNKNOWN && !vbd_meet(vbd))
-        vbd->foreign = true;
+    if (ours && vbd->fresh && vbd->backend != XENBUS_UNKNOWN) {
+        bool same = vbd_meet(vbd);
+
+        if (xenstore_lost(xs)) {
+            vbd->fresh = true; /* nothing is concluded: meet again */
+            vbd->lost = false;
+            vbd->failure[0] = '\0';
+            return false;
+        }
+        vbd->foreign = !same;
+    }
     vbd->moved = vbd->moved || (vbd->backend == XENBUS_CLOSED && vbd->frontend != vbd->closed_at);
     if (vbd->foreign)
         ours = false;

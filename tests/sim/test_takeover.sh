@@ -90,7 +90,7 @@ taken_back() {
 
 # Stands in for a worker of another version: $1 is how it answers RESUME.
 stranger() {
-    python3 - "$1" "$SIM/run/workers/7.5" >"$SIM/log/stranger" 2>&1 <<'END' &
+    python3 - "$1" "$SIM/run/workers/7.9000000000000000000" >"$SIM/log/stranger" 2>&1 <<'END' &
 import os, socket, struct, sys
 how, path = sys.argv[1:]
 stat = open("/proc/self/stat").read().rsplit(")", 1)[1].split()
@@ -119,7 +119,7 @@ stranger_told() {
 left_alone() {
     daemon_left && sim_domain 7 && sim_attach 7 51712 "$DISK/base" || return 1
     stranger "$1"
-    sim_until 10 test -S "$SIM/run/workers/7.5.sock" || return 1
+    sim_until 10 test -S "$SIM/run/workers/7.9000000000000000000.sock" || return 1
     stranger_log=$(log_end)
     alone_status=0
     daemon_start && sim_until 10 stranger_told || alone_status=1
@@ -173,6 +173,10 @@ forgetful() {
     forgetful_status=0
     log_since "$forgetful_log" | grep -c 'has forgotten' | grep -x 1 || forgetful_status=1
     gone "$forgetful_worker" && { echo "its worker was ended"; forgetful_status=1; }
+    # A second restart knows no more than the first.
+    daemon_left && daemon_start || forgetful_status=1
+    sleep 4
+    gone "$forgetful_worker" && { echo "its worker was ended by the next"; forgetful_status=1; }
     # Another guest can be served meanwhile.
     guest_up 2 && sim_front 2 verify 50 && sim_destroy 2 || forgetful_status=1
     sim_until 10 grep -q '^pause' "$SIM/log/front.1" || forgetful_status=1
