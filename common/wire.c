@@ -9,13 +9,24 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
+
+#define WIRE_TRIES 100
+
+static const struct timespec wire_pause = {.tv_nsec = 10 * 1000 * 1000};
 
 void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie)
 {
     memset(msg, 0, sizeof(*msg));
     msg->type = type;
     msg->cookie = cookie;
+}
+
+/* The system is short of something for a moment; no reason to give up on the peer. */
+static bool wire_passes(int error)
+{
+    return error == EINTR || error == ENOMEM || error == ENOBUFS || error == ETOOMANYREFS;
 }
 
 int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds)
@@ -39,10 +50,11 @@ int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int
         c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
         memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
     }
-    ssize_t sent;
-    do
+    ssize_t sent = sendmsg(sock, &header, MSG_NOSIGNAL);
+    for (int tries = 0; sent < 0 && wire_passes(errno) && tries < WIRE_TRIES; tries++) {
+        nanosleep(&wire_pause, NULL);
         sent = sendmsg(sock, &header, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
+    }
     if (sent < 0)
         return errno == ECONNRESET ? -EPIPE : -errno;
     return sent == (ssize_t)sizeof(*msg) ? 0 : -EPROTO;

@@ -150,7 +150,8 @@ struct wire_msg {
 
 /*
  * Sends one message.  fds are only lent.  0; -EAGAIN when the socket is full (non-blocking); else
- * negative errno, -EPIPE when the peer is gone (never a signal).
+ * negative errno, -EPIPE when the peer is gone (never a signal).  Tries for a second while the system is
+ * short of memory: giving up would cost a guest its worker.
  */
 int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds);
 
