@@ -49,6 +49,10 @@ export B CHECK_DIR
 trap 'rm -rf "$CHECK_DIR"' EXIT
 trap 'exit 130' INT TERM
 
+# 1024 clients of the daemon are tried.
+limit=$(ulimit -Hn)
+[ "$limit" = unlimited ] || [ "$(ulimit -n)" -ge "$limit" ] || ulimit -n "$limit"
+
 # The longest first.
 if [ $# = 0 ]; then
     set -- unit life scale

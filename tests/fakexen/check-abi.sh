@@ -9,6 +9,8 @@ set -eu
 fakes=$1
 status=0
 
+PATH=$PATH:/usr/sbin:/sbin # ldconfig
+
 names() {
     objdump -T "$1" | awk '$2 == "g" && $(NF - 1) ~ /^VERS_/ { print $(NF - 1), $NF }' | sort
 }
