@@ -50,6 +50,7 @@ trap 'rm -rf "$CHECK_DIR"' EXIT
 trap 'exit 130' INT TERM
 
 # 1024 clients of the daemon are tried.
+# shellcheck disable=SC3045 # dash and bash have it
 limit=$(ulimit -Hn)
 [ "$limit" = unlimited ] || [ "$(ulimit -n)" -ge "$limit" ] || ulimit -n "$limit"
 
