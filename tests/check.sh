@@ -52,6 +52,7 @@ trap 'exit 130' INT TERM
 # 1024 clients of the daemon are tried.
 # shellcheck disable=SC3045 # dash and bash have it
 limit=$(ulimit -Hn)
+# shellcheck disable=SC3045
 [ "$limit" = unlimited ] || [ "$(ulimit -n)" -ge "$limit" ] || ulimit -n "$limit"
 
 # The longest first.
