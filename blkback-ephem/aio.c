@@ -136,8 +136,3 @@ bool aio_reap(struct aio *aio)
             return true;
     }
 }
-
-bool aio_busy(const struct aio *aio)
-{
-    return aio->flying || !list_empty(&aio->queue);
-}

@@ -42,7 +42,4 @@ bool aio_submit(struct aio *aio);
 /* Runs `done` of everything that has completed.  True: something had. */
 bool aio_reap(struct aio *aio);
 
-/* True while an operation is queued or in flight. */
-bool aio_busy(const struct aio *aio);
-
 #endif

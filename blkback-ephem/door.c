@@ -235,8 +235,3 @@ void *door_arg(const struct door *door)
 {
     return door->events.arg;
 }
-
-bool door_closing(const struct door *door)
-{
-    return door->closing;
-}

@@ -37,6 +37,5 @@ void door_probe(struct door *door);
 
 const struct wire_door *door_config(const struct door *door);
 void *door_arg(const struct door *door);
-bool door_closing(const struct door *door);
 
 #endif

@@ -215,11 +215,6 @@ void pump_close(struct pump *pump)
     free(pump);
 }
 
-struct lane *pump_lane(const struct pump *pump)
-{
-    return pump->lane;
-}
-
 static struct pump_events *pump_events_find(const struct pump *pump, uint32_t domid)
 {
     list_for_each(it, &pump->events)

@@ -35,7 +35,6 @@ struct queue_config {
 
 int pump_open(struct pump **out, struct lane *lane, struct hv *hv);
 void pump_close(struct pump *pump);
-struct lane *pump_lane(const struct pump *pump);
 
 /* A restricted handle's descriptor, the pump's in any case.  -EEXIST, -ENOMEM, errno. */
 int pump_events_add(struct pump *pump, uint32_t domid, int fd);

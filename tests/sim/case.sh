@@ -16,6 +16,8 @@
 #   guest_write N DEVID KEY VALUE  a node of the frontend
 #   front_beside N DEVID ARGUMENT...  fxfront in the background, several of a guest at once; its
 #                                pid file and log are front.N.DEVID
+#   busy N                       until the guest's first disk is connected and its front verifies
+#   front_ended N                waits for a background front; fails as it failed
 #   backend N DEVID KEY          a node of the backend
 #   listed FILTER                jq on `ephemctl list --json`
 #   worker_of N                  pid of a guest's worker
@@ -218,6 +220,18 @@ nothing_reported() {
 
 nothing_left() {
     sim_until 10 no_workers && nobody_holds "$DISK/"
+}
+
+# The guest is connected and moves data.
+busy() {
+    sim_wait "/local/domain/$1/device/vbd/51712/state" 4 -t 20 &&
+        sim_until 20 grep -q '^verify' "$SIM/log/front.$1"
+}
+
+front_ended() {
+    front_pid=$(cat "$SIM/pid/front.$1")
+    rm "$SIM/pid/front.$1"
+    wait "$front_pid" || { echo "fxfront of guest $1 failed:"; cat "$SIM/log/front.$1"; return 1; }
 }
 
 case_end() {

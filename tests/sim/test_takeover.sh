@@ -18,17 +18,6 @@ guest_up() {
     sim_domain "$1" && disk "$1" 51712 "$DISK/base"
 }
 
-busy() {
-    sim_wait "/local/domain/$1/device/vbd/51712/state" 4 -t 20 &&
-        sim_until 20 grep -q '^verify' "$SIM/log/front.$1"
-}
-
-front_ended() {
-    front_pid=$(cat "$SIM/pid/front.$1")
-    rm "$SIM/pid/front.$1"
-    wait "$front_pid" || { echo "fxfront of guest $1 failed:"; cat "$SIM/log/front.$1"; return 1; }
-}
-
 sock_of() {
     ls "$SIM/run/workers/$1".*.sock
 }

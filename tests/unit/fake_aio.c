@@ -252,8 +252,3 @@ bool aio_reap(struct aio *aio)
         return any;
     return any;
 }
-
-bool aio_busy(const struct aio *aio)
-{
-    return aio->flying || !list_empty(&aio->queue);
-}
