@@ -18,16 +18,16 @@
 #include "pool.h"
 #include "pump.h"
 
-#define ENGINE_MAX   16u
-#define ARENA_MOST   (8u << 20)
-#define ARENA_LEAST  (2u << 20)
-#define POOL_DIR_TAG 0u
+#define ENGINE_MAX  16u
+#define ARENA_MOST  (8u << 20)
+#define ARENA_LEAST (2u << 20)
 
 struct engine {
     uint32_t count;
     bool xen;
     struct key *key;
     struct pool *pool;
+    struct limit *limit;
     struct hv *hv;
     struct iothread *threads[ENGINE_MAX];
     struct lane *lanes[ENGINE_MAX];
@@ -96,44 +96,55 @@ static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
     return err;
 }
 
-int engine_open(struct engine **out, uint32_t threads, int pool_fd, bool xen,
-                char text[ENGINE_TEXT])
+/* Everything but the pool. */
+static int engine_acquire(struct engine *engine, const struct engine_config *config,
+                          char text[ENGINE_TEXT])
 {
-    struct engine *engine = calloc(1, sizeof(*engine));
-    int err;
+    int err = key_open(&engine->key);
 
-    if (!engine || threads < 1 || threads > ENGINE_MAX) {
-        free(engine);
-        close(pool_fd);
-        snprintf(text, ENGINE_TEXT, "threads: 1 to %u", ENGINE_MAX);
-        return -EINVAL;
-    }
-    engine->count = threads;
-    engine->xen = xen;
-    err = key_open(&engine->key);
-    if (err) {
-        engine_no_memory(err, threads, text);
-        goto out;
-    }
+    if (err)
+        return engine_no_memory(err, engine->count, text);
     err = engine_open_threads(engine, text);
     if (err)
-        goto out;
-    err = xen ? hv_open(&engine->hv) : 0;
+        return err;
+    err = engine->xen ? hv_open(&engine->hv) : 0;
     if (err) {
         snprintf(text, ENGINE_TEXT, "/dev/xen/gntdev: %s: load the module xen-gntdev",
                  strerror(-err));
-        goto out;
+        return err;
     }
-    err = pool_open(&engine->pool, &pool_dir_ops, pool_fd, POOL_DIR_TAG);
-    if (err) {
+    err = limit_open(&engine->limit, &config->rates);
+    if (err)
         snprintf(text, ENGINE_TEXT, "out of memory");
+    return err;
+}
+
+int engine_open(struct engine **out, const struct engine_config *config, char text[ENGINE_TEXT])
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    int err = -ENOMEM;
+
+    if (!engine)
+        goto out;
+    if (config->threads < 1 || config->threads > ENGINE_MAX) {
+        snprintf(text, ENGINE_TEXT, "threads: 1 to %u", ENGINE_MAX);
+        err = -EINVAL;
         goto out;
     }
-    err = engine_open_lanes(engine, text);
+    engine->count = config->threads;
+    engine->xen = config->xen;
+    err = engine_acquire(engine, config, text);
+    if (err)
+        goto out;
+    err = pool_open(&engine->pool, &config->pool);
+    if (err)
+        snprintf(text, ENGINE_TEXT, "pool: %s", strerror(-err));
+    else
+        err = engine_open_lanes(engine, text);
 out:
     if (err) {
-        if (!engine->pool)
-            close(pool_fd);
+        if ((!engine || !engine->pool) && config->pool.fd >= 0)
+            close(config->pool.fd);
         engine_close(engine);
         return err;
     }
@@ -163,6 +174,7 @@ void engine_close(struct engine *engine)
     key_close(engine->key);
     engine_close_threads(engine);
     pool_close(engine->pool);
+    limit_close(engine->limit);
     hv_close(engine->hv);
     free(engine);
 }
@@ -175,6 +187,11 @@ uint32_t engine_threads(const struct engine *engine)
 struct pool *engine_pool(const struct engine *engine)
 {
     return engine->pool;
+}
+
+struct limit *engine_limit(const struct engine *engine)
+{
+    return engine->limit;
 }
 
 struct iothread *engine_thread(const struct engine *engine, uint32_t i)

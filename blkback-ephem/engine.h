@@ -8,21 +8,28 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "limit.h"
+#include "pool.h"
 
 #define ENGINE_TEXT 256
 
 struct engine;
 struct iothread;
 struct lane;
-struct pool;
 struct pump;
 
+struct engine_config {
+    uint32_t threads; /* 1 to 16 */
+    bool xen;
+    struct pool_config pool;
+    struct limit_rates rates;
+};
+
 /*
- * Acquires everything: key, locked memory, aio contexts, gntdev when `xen`.  Takes `pool_fd` over,
- * also when it fails.  0 or negative errno with one line in `text`.
+ * Acquires everything: key, locked memory, aio contexts, gntdev when `xen`.  Takes the pool's fd
+ * over, also when it fails.  0 or negative errno with one line in `text`.
  */
-int engine_open(struct engine **out, uint32_t threads, int pool_fd, bool xen,
-                char text[ENGINE_TEXT]);
+int engine_open(struct engine **out, const struct engine_config *config, char text[ENGINE_TEXT]);
 
 /* Starts the threads; after the privileges are gone.  0 or negative errno. */
 int engine_start(struct engine *engine);
@@ -32,6 +39,7 @@ void engine_close(struct engine *engine);
 
 uint32_t engine_threads(const struct engine *engine);
 struct pool *engine_pool(const struct engine *engine);
+struct limit *engine_limit(const struct engine *engine);
 struct iothread *engine_thread(const struct engine *engine, uint32_t i);
 struct lane *const *engine_lanes(const struct engine *engine);
 struct pump *engine_pump(const struct engine *engine, uint32_t i);

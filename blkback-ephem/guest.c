@@ -28,19 +28,41 @@
 
 #define TICK_MS 2000u
 
+static struct engine_config guest_config(const struct wire_hello *hello, int pool)
+{
+    return (struct engine_config){
+        .threads = hello->threads,
+        .xen = true,
+        .pool = {.kind = (enum pool_kind)hello->pool.kind,
+                 .lz4 = hello->pool.flags & WIRE_POOL_LZ4,
+                 .fd = pool,
+                 .bytes = hello->pool.bytes,
+                 .ram = hello->pool.ram,
+                 .low_water = hello->pool.low_water},
+        .rates = {.iops = hello->rates.iops, .bandwidth = hello->rates.bandwidth}};
+}
+
+static bool guest_hello_valid(const struct guest *guest, const struct wire_hello *hello,
+                              const int fds[WIRE_FDS])
+{
+    return !guest->engine && hello->version == WIRE_VERSION && fds[0] >= 0 && hello->threads &&
+           hello->threads <= WIRE_THREADS && hello->pool.kind <= WIRE_POOL_RAM &&
+           (hello->pool.kind == WIRE_POOL_RAM) == (fds[1] < 0);
+}
+
 /* The life's beginning. */
 static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS])
 {
     char text[ENGINE_TEXT] = "";
-    int err = -EPROTO;
 
-    if (guest->engine || msg->u.hello.version != WIRE_VERSION || fds[0] < 0 || fds[1] < 0 ||
-        !msg->u.hello.threads || msg->u.hello.threads > WIRE_THREADS) {
-        guest_reply(guest, msg->cookie, err, "HELLO: wrong version, threads or descriptors");
+    if (!guest_hello_valid(guest, &msg->u.hello, fds)) {
+        guest_reply(guest, msg->cookie, -EPROTO,
+                    "HELLO: wrong version, threads, pool or descriptors");
         return;
     }
-    err = engine_open(&guest->engine, msg->u.hello.threads, fds[0], true, text);
-    fds[0] = -1;
+    struct engine_config config = guest_config(&msg->u.hello, fds[1]);
+    int err = engine_open(&guest->engine, &config, text);
+    fds[1] = -1;
     if (!err) {
         err = sandbox_drop(false);
         if (!err)
@@ -50,8 +72,8 @@ static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds
     }
     if (!err) {
         guest->hello = msg->u.hello;
-        guest->listener.fd = fds[1];
-        fds[1] = -1;
+        guest->listener.fd = fds[0];
+        fds[0] = -1;
         err = loop_add(guest->loop, &guest->listener, EPOLLIN);
     }
     guest_reply(guest, msg->cookie, err, text);

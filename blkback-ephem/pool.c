@@ -31,7 +31,7 @@ struct pool {
     uint64_t held_since;
 };
 
-int pool_open(struct pool **out, const struct pool_ops *ops, int fd, uint16_t id)
+int pool_open_on(struct pool **out, const struct pool_config *config, const struct pool_ops *ops)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
 
@@ -42,12 +42,17 @@ int pool_open(struct pool **out, const struct pool_ops *ops, int fd, uint16_t id
         return -ENOMEM;
     }
     pool->ops = ops;
-    pool->fd = fd;
-    pool->id = id;
+    pool->fd = config->fd;
+    pool->id = config->id;
     pthread_mutex_init(&pool->growing, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     *out = pool;
     return 0;
+}
+
+int pool_open(struct pool **out, const struct pool_config *config)
+{
+    return pool_open_on(out, config, &pool_dir_ops);
 }
 
 void pool_close(struct pool *pool)

@@ -7,6 +7,7 @@
 #ifndef EPHEM_POOL_H
 #define EPHEM_POOL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct pool;
@@ -19,8 +20,22 @@ struct pool_ops {
 
 extern const struct pool_ops pool_dir_ops;
 
-/* Owns fd from success on.  `id` enters every tweak.  0 or -ENOMEM. */
-int pool_open(struct pool **out, const struct pool_ops *ops, int fd, uint16_t id);
+enum pool_kind { POOL_DIR, POOL_BLOCK, POOL_SHARED, POOL_RAM };
+
+struct pool_config {
+    enum pool_kind kind;
+    bool lz4;           /* POOL_RAM */
+    int fd;             /* the pool's from success on; -1 for POOL_RAM */
+    uint16_t id;        /* enters every tweak */
+    uint64_t bytes;     /* the most it takes; 0: no bound */
+    uint64_t ram;       /* bytes of memory in front; 0: none */
+    uint64_t low_water; /* bytes; 0: never warn */
+};
+
+/* 0 or negative errno. */
+int pool_open(struct pool **out, const struct pool_config *config);
+/* For tests: on other storage. */
+int pool_open_on(struct pool **out, const struct pool_config *config, const struct pool_ops *ops);
 void pool_close(struct pool *pool);
 
 int pool_fd(const struct pool *pool);

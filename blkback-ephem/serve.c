@@ -125,7 +125,9 @@ static int serve_open_engine(struct serve *serve, const struct serve_options *op
         log_error("%s", text);
         return pool;
     }
-    int err = engine_open(&serve->engine, options->threads, pool, false, text);
+    struct engine_config config = {.threads = options->threads,
+                                   .pool = {.kind = POOL_DIR, .fd = pool}};
+    int err = engine_open(&serve->engine, &config, text);
     if (err)
         log_error("%s", text);
     return err;

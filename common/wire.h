@@ -6,9 +6,10 @@
  * must not break a worker, nor a worker taken over by a guest the daemon.
  *
  * Daemon to worker; each is answered by exactly one WIRE_REPLY with its cookie:
- *   HELLO        first message of a life.  fd 0: pool file (O_RDWR|O_DIRECT, unlinked);
- *                fd 1: listening SEQPACKET socket for a take-over.  The worker starts its threads,
- *                generates the key, drops its privileges and only then replies.
+ *   HELLO        first message of a life.  fd 0: listening SEQPACKET socket for a take-over;
+ *                fd 1: the pool, O_RDWR|O_DIRECT: an unlinked file or a device; absent for memory.
+ *                The worker starts its threads, generates the key, drops its privileges and only
+ *                then replies.
  *   VOLUME_ADD   fd 0: base, O_RDONLY, absent for a blank volume.
  *   VOLUME_DEL   no door may be left on it (-EBUSY).  Base closed, slots given back when it replies.
  *   EVTCHN_ADD   fd 0: an event-channel handle restricted to `domid`, for `thread`.  One for each
@@ -18,14 +19,20 @@
  *   DISCONNECT   stops, drains, unmaps, unbinds; replies when nothing can land any more.  `force`:
  *                held writes are dropped; without it too, since a write held for want of space was
  *                never answered.
+ *   EXTENTS_GIVE places of a shared device for this guest, after EXTENTS_WANT or when some have
+ *                become free again; none: there are none for now, the worker holds writes.
+ *   REFRESH      looks at all bases now; a GREW for each that has grown comes before the REPLY.
  *   STATS        answered by one STATS_VOLUME for each volume, one STATS_GUEST, then the REPLY.
  *   RESUME       first message of a restarted daemon: answered by the original HELLO (no fds), the
- *                VOLUME_ADDs, EVTCHN_ADDs and CONNECTs now in force, unchanged, cookie 0, then the
- *                REPLY.
+ *                VOLUME_ADDs (with the sizes of now), EVTCHN_ADDs, CONNECTs and EXTENTS_GIVEs now
+ *                in force, cookie 0, then the REPLY.
  *   QUIT         ends the life: wipes the key, replies, exits 0.
  * Worker to daemon, unasked, cookie 0:
  *   DEAD         the door `id` broke the protocol (or its grants failed) and is no longer served;
  *                it stays until DISCONNECT.
+ *   GREW         the base of volume `id` has grown, and the volume with it, to `bytes`.
+ *   EXTENTS_WANT `count` more would be good; asked once until the next EXTENTS_GIVE.
+ *   EXTENTS_BACK the worker uses these no longer and will not again.
  *
  * A worker whose daemon hung up goes on serving, accepts a new one on the listening socket (the
  * newest wins), and meanwhile closes the doors of domains that died; it ends by QUIT only.
@@ -35,7 +42,7 @@
 
 #include <stdint.h>
 
-#define WIRE_VERSION    1
+#define WIRE_VERSION    2
 #define WIRE_VOLUMES    32 /* volumes a guest */
 #define WIRE_DOORS      64 /* connected frontends a guest (guest and stub domain) */
 #define WIRE_THREADS    16
@@ -44,6 +51,8 @@
 #define WIRE_FDS        2
 #define WIRE_NOTE       1024
 #define WIRE_TEXT       256
+#define WIRE_EXTENTS    256                 /* in one message */
+#define WIRE_EXTENT     ((uint64_t)4 << 20) /* bytes */
 
 enum wire_type {
     WIRE_HELLO = 1,
@@ -56,22 +65,49 @@ enum wire_type {
     WIRE_STATS,
     WIRE_RESUME,
     WIRE_QUIT,
+    WIRE_EXTENTS_GIVE,
+    WIRE_REFRESH,
     WIRE_REPLY = 64,
     WIRE_STATS_VOLUME,
     WIRE_STATS_GUEST,
     WIRE_DEAD,
+    WIRE_GREW,
+    WIRE_EXTENTS_WANT,
+    WIRE_EXTENTS_BACK,
 };
 
 enum wire_protocol { WIRE_X86_64 = 0, WIRE_X86_32 = 1 };
 
+enum wire_pool_kind { WIRE_POOL_DIR, WIRE_POOL_BLOCK, WIRE_POOL_SHARED, WIRE_POOL_RAM };
+
+#define WIRE_POOL_LZ4 1u /* RAM only */
+
+/* Where a guest's blocks go.  Sizes in bytes. */
+struct wire_pool {
+    uint32_t kind;
+    uint32_t flags;
+    uint64_t bytes; /* the most it takes: a quota, or the size of device or memory; 0: no bound */
+    uint64_t ram;   /* memory in front of DIR, BLOCK and SHARED; 0: none */
+    uint64_t low_water; /* warn when less can still be taken; 0: never */
+};
+
+/* What a guest may ask for, over all its disks; 0: as much as it likes. */
+struct wire_rates {
+    uint64_t iops;      /* requests a second */
+    uint64_t bandwidth; /* bytes a second, read and written */
+};
+
 struct wire_hello {
     uint32_t version;
-    uint32_t threads;     /* 1..WIRE_THREADS */
+    uint32_t threads; /* 1..WIRE_THREADS */
+    struct wire_pool pool;
+    struct wire_rates rates;
     char note[WIRE_NOTE]; /* the daemon's own words, given back at RESUME; NUL-terminated */
 };
 
 #define WIRE_VOLUME_READONLY 1u
 #define WIRE_VOLUME_DISCARD  2u /* discard is offered to the guest */
+#define WIRE_VOLUME_GROWS    4u /* with its base */
 
 struct wire_volume {
     uint32_t id; /* 0..WIRE_VOLUMES-1 */
@@ -124,6 +160,17 @@ struct wire_stats_guest {
     uint64_t held;       /* writes held for want of space, now */
     uint64_t held_since; /* CLOCK_REALTIME seconds, 0 when none */
     uint64_t resident;   /* bytes, from /proc/self/statm */
+    uint64_t pool_left;  /* bytes that can still be taken; UINT64_MAX: nobody knows */
+    uint64_t low_since; /* that is below the low-water mark; CLOCK_REALTIME seconds, 0: it is not */
+    uint64_t ram_bytes; /* of the guest's blocks that lie in memory */
+    uint64_t slot_bytes;                     /* of memory for generations and free places */
+    uint64_t pool_writes, pool_write_blocks; /* operations, and blocks in them */
+    uint64_t throttled;                      /* waits for the rate limit */
+};
+
+struct wire_extents {
+    uint32_t count;
+    uint32_t extent[WIRE_EXTENTS]; /* WIRE_EXTENT bytes each, counted from the device's start */
 };
 
 struct wire_msg {
@@ -142,6 +189,11 @@ struct wire_msg {
             uint32_t id;
             char text[WIRE_TEXT];
         } dead;
+        struct {
+            uint32_t id;
+            uint64_t bytes;
+        } grew;
+        struct wire_extents extents;
         struct wire_reply reply;
         struct wire_stats_volume stats_volume;
         struct wire_stats_guest stats_guest;

@@ -96,17 +96,17 @@ int life_start(struct life *life, char text[WIRE_TEXT])
     struct wire_msg msg;
     int fds[2];
 
-    fds[0] = store_open_pool(policy->pool, text);
-    if (fds[0] < 0)
-        return fds[0];
-    fds[1] = life_listen(life, text);
-    int err = fds[1] < 0 ? fds[1] : 0;
+    fds[1] = store_open_pool(policy->pool, text);
+    if (fds[1] < 0)
+        return fds[1];
+    fds[0] = life_listen(life, text);
+    int err = fds[0] < 0 ? fds[0] : 0;
     if (!err)
         err = worker_spawn(life->glue->loop, policy->worker, &life_ops, life, &life->worker, text);
     if (err) {
-        close(fds[0]);
-        if (fds[1] >= 0)
-            close(fds[1]);
+        close(fds[1]);
+        if (fds[0] >= 0)
+            close(fds[0]);
         return err;
     }
     wire_start(&msg, WIRE_HELLO, 0);

@@ -105,7 +105,8 @@ void rig_open(struct rig *rig, const struct rig_config *config)
     int fd = memfd_create("pool", MFD_CLOEXEC);
     fake_disk_add(fd, rig->disk, rig->disk_bytes);
     CU_ASSERT_EQUAL_FATAL(key_open(&rig->key), 0);
-    CU_ASSERT_EQUAL_FATAL(pool_open(&rig->pool, &rig_pool_ops, fd, 3), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        pool_open_on(&rig->pool, &(struct pool_config){.fd = fd, .id = 3}, &rig_pool_ops), 0);
     for (uint32_t i = 0; i < config->lanes; i++) {
         CU_ASSERT_EQUAL_FATAL(iothread_open(&rig->threads[i], i, ARENA_BYTES), 0);
         CU_ASSERT_EQUAL_FATAL(lane_open(&rig->lanes[i], rig->threads[i], rig->pool, rig->key), 0);

@@ -34,7 +34,8 @@ static void on_a_file(void)
     struct pool *pool;
 
     CU_ASSERT_FATAL(fd >= 0);
-    CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &pool_dir_ops, fd, 9), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        pool_open_on(&pool, &(struct pool_config){.fd = fd, .id = 9}, &pool_dir_ops), 0);
     CU_ASSERT(pool_fd(pool) == fd && pool_id(pool) == 9);
     for (uint32_t i = 0; i < 4; i++)
         CU_ASSERT_EQUAL(pool_take(pool, 0, MANY, slot + i * MANY, generation + i * MANY), 0);
@@ -90,7 +91,10 @@ static void failing_growth(void)
             uint32_t got = 0;
             grows = punches = 0;
             fail_with = errors[e];
-            CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
+            CU_ASSERT_EQUAL_FATAL(
+                pool_open_on(&pool, &(struct pool_config){.fd = memfd_create("p", MFD_CLOEXEC)},
+                             &ops),
+                0);
             int err;
             while (!(err = pool_take(pool, 0, 257, slot, generation)))
                 got += 257;
@@ -118,7 +122,8 @@ static void scraping(void)
     grows = punches = 0;
     fail_at = 3;
     fail_with = -ENOSPC;
-    CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        pool_open_on(&pool, &(struct pool_config){.fd = memfd_create("p", MFD_CLOEXEC)}, &ops), 0);
     CU_ASSERT_EQUAL(pool_take(pool, 0, 2048, slot, generation), 0);
     CU_ASSERT_EQUAL(pool_take(pool, 0, 1, back, generation), -ENOSPC);
     for (uint32_t i = 0; i < 2048; i += 32)
@@ -141,7 +146,8 @@ static void reserve(void)
     grows = punches = 0;
     fail_at = 4;
     fail_with = -ENOSPC;
-    CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        pool_open_on(&pool, &(struct pool_config){.fd = memfd_create("p", MFD_CLOEXEC)}, &ops), 0);
     while (pool_take(pool, POOL_RESERVE, 100, slot + got, generation) == 0)
         got += 100;
     CU_ASSERT(got + POOL_RESERVE <= 3 * SLOTS_PER_EXTENT);
@@ -163,7 +169,8 @@ static void holding(void)
     struct pool *pool;
     uint64_t since = 1;
 
-    CU_ASSERT_EQUAL_FATAL(pool_open(&pool, &ops, memfd_create("p", MFD_CLOEXEC), 0), 0);
+    CU_ASSERT_EQUAL_FATAL(
+        pool_open_on(&pool, &(struct pool_config){.fd = memfd_create("p", MFD_CLOEXEC)}, &ops), 0);
     CU_ASSERT(pool_held(pool, &since) == 0 && since == 0);
     unit_capture_start();
     for (int i = 0; i < 5; i++)
