@@ -77,9 +77,10 @@ void aio_read(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len,
     aio_queue(aio, op);
 }
 
-void aio_write(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len, uint64_t offset)
+void aio_write(struct aio *aio, struct aio_op *op, int fd, const struct iovec *iov, int count,
+               uint64_t offset)
 {
-    io_prep_pwrite(op_iocb(op), fd, buf, len, (long long)offset);
+    io_prep_pwritev(op_iocb(op), fd, iov, count, (long long)offset);
     aio_queue(aio, op);
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 #include "util.h"
 
 /* Kernel requests a thread: 4 threads x 32 guests stay far below aio-max-nr 65536. */
@@ -34,7 +35,9 @@ void aio_close(struct aio *aio);
 int aio_fd(const struct aio *aio);
 
 void aio_read(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len, uint64_t offset);
-void aio_write(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len, uint64_t offset);
+/* `iov` stays the caller's until `done`. */
+void aio_write(struct aio *aio, struct aio_op *op, int fd, const struct iovec *iov, int count,
+               uint64_t offset);
 
 /* Hands over what is queued.  True: `done` ran inside, for operations the kernel refused. */
 bool aio_submit(struct aio *aio);

@@ -64,7 +64,8 @@ static void store_le(uint8_t *at, uint64_t value, unsigned int bytes)
         at[i] = (uint8_t)(value >> (8 * i));
 }
 
-static int cipher_run(EVP_CIPHER_CTX *ctx, const struct cipher_tweak *tweak, uint8_t *unit)
+static int cipher_run(EVP_CIPHER_CTX *ctx, const struct cipher_tweak *tweak, const uint8_t *in,
+                      uint8_t *out)
 {
     uint8_t iv[16];
     int len = 0;
@@ -73,18 +74,20 @@ static int cipher_run(EVP_CIPHER_CTX *ctx, const struct cipher_tweak *tweak, uin
     store_le(iv + 8, tweak->slot, 6);
     store_le(iv + 14, tweak->pool, 2);
     if (EVP_CipherInit_ex(ctx, NULL, NULL, NULL, iv, -1) == 1 &&
-        EVP_CipherUpdate(ctx, unit, &len, unit, CIPHER_UNIT) == 1 && len == (int)CIPHER_UNIT)
+        EVP_CipherUpdate(ctx, out, &len, in, CIPHER_UNIT) == 1 && len == (int)CIPHER_UNIT)
         return 0;
-    OPENSSL_cleanse(unit, CIPHER_UNIT);
+    OPENSSL_cleanse(out, CIPHER_UNIT);
     return -EIO;
 }
 
-int cipher_encrypt(struct cipher *cipher, const struct cipher_tweak *tweak, uint8_t *unit)
+int cipher_encrypt(struct cipher *cipher, const struct cipher_tweak *tweak, const uint8_t *in,
+                   uint8_t *out)
 {
-    return cipher_run(cipher->encrypt, tweak, unit);
+    return cipher_run(cipher->encrypt, tweak, in, out);
 }
 
-int cipher_decrypt(struct cipher *cipher, const struct cipher_tweak *tweak, uint8_t *unit)
+int cipher_decrypt(struct cipher *cipher, const struct cipher_tweak *tweak, const uint8_t *in,
+                   uint8_t *out)
 {
-    return cipher_run(cipher->decrypt, tweak, unit);
+    return cipher_run(cipher->decrypt, tweak, in, out);
 }

@@ -154,7 +154,7 @@ out:
 
 int engine_start(struct engine *engine)
 {
-    int err = 0;
+    int err = pool_start(engine->pool);
 
     for (uint32_t i = 0; i < engine->count && !err; i++)
         err = iothread_start(engine->threads[i]);

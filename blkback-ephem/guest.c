@@ -23,6 +23,7 @@
 #include "log.h"
 #include "loop.h"
 #include "mailbox.h"
+#include "pool.h"
 #include "sandbox.h"
 #include "volume.h"
 
@@ -172,6 +173,8 @@ static void guest_tick(struct loop_timer *timer)
     for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
         if (guest->volumes[i].volume)
             volume_check_base(guest->volumes[i].volume);
+    if (guest->engine)
+        pool_look(engine_pool(guest->engine));
     for (uint32_t i = 0; guest->daemon.fd < 0 && i < WIRE_DOORS; i++)
         if (guest->doors[i].door)
             door_probe(guest->doors[i].door);

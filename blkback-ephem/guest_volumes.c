@@ -87,6 +87,22 @@ static uint64_t guest_resident(void)
     return (resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+static void guest_stats_pool(const struct guest *guest, struct wire_stats_guest *g)
+{
+    struct pool_stats stats;
+
+    pool_stats(engine_pool(guest->engine), &stats);
+    g->pool_bytes = stats.taken;
+    g->pool_used = stats.used;
+    g->pool_left = stats.left;
+    g->low_since = stats.low_since;
+    g->ram_bytes = stats.ram;
+    g->slot_bytes = stats.memory;
+    g->pool_writes = stats.writes;
+    g->pool_write_blocks = stats.write_blocks;
+    g->held = pool_held(engine_pool(guest->engine), &g->held_since);
+}
+
 void guest_stats(struct guest *guest, uint32_t cookie)
 {
     struct wire_msg msg;
@@ -114,9 +130,9 @@ void guest_stats(struct guest *guest, uint32_t cookie)
     }
     struct wire_stats_guest *g = &msg.u.stats_guest;
     wire_start(&msg, WIRE_STATS_GUEST, cookie);
-    pool_usage(engine_pool(guest->engine), &g->pool_bytes, &g->pool_used);
-    g->held = pool_held(engine_pool(guest->engine), &g->held_since);
+    guest_stats_pool(guest, g);
     g->resident = guest_resident();
+    g->throttled = limit_throttled(engine_limit(guest->engine));
     guest_send(guest, &msg);
     guest_reply_errno(guest, cookie, 0);
 }

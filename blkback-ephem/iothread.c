@@ -30,6 +30,7 @@ struct iothread {
     struct loop_source completions;
     struct loop_timer trim;
     struct list hooks;
+    struct iothread_hook *last;
     struct work stopping;
 };
 
@@ -61,6 +62,8 @@ static bool iothread_flush(struct iothread *thread)
         struct iothread_hook *hook = container_of(it, struct iothread_hook, link);
         again |= hook->flush(hook);
     }
+    if (thread->last)
+        again |= thread->last->flush(thread->last);
     again |= aio_submit(thread->aio);
     return again || arena_stirred(thread->arena);
 }
@@ -198,6 +201,11 @@ void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg)
 void iothread_hook_add(struct iothread *thread, struct iothread_hook *hook)
 {
     list_append(&thread->hooks, &hook->link);
+}
+
+void iothread_hook_last(struct iothread *thread, struct iothread_hook *hook)
+{
+    thread->last = hook;
 }
 
 uint32_t iothread_index(const struct iothread *thread)

@@ -44,6 +44,8 @@ void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg);
 
 /* Only for users on the thread itself, or before it starts. */
 void iothread_hook_add(struct iothread *thread, struct iothread_hook *hook);
+/* The one that runs after all others. */
+void iothread_hook_last(struct iothread *thread, struct iothread_hook *hook);
 uint32_t iothread_index(const struct iothread *thread);
 struct loop *iothread_loop(const struct iothread *thread);
 struct aio *iothread_aio(const struct iothread *thread);

@@ -1,46 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * lane: cuts a transfer into runs that lie together on the base or in the pool, one operation each.
- * A lane has a fixed number of operations; a transfer that finds none left waits in `starved` and
- * goes on where it stopped.  Blocks are decrypted as their run arrives.
+ * lane: cuts a read into runs that lie together on the base or in the pool, one operation each; what
+ * lies in memory is decrypted from there at once.  A lane has a fixed number of operations; a read
+ * that finds none left waits in `starved` and goes on where it stopped.  Blocks are decrypted as
+ * their run arrives.  Writes are in sweep.c; those that found no slot are held here.
  */
-#include "lane.h"
+#include "lane_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "aio.h"
-#include "cipher.h"
-#include "loop.h"
-#include "pool.h"
+#include "slots.h"
 
-#define LANE_PARTS   160u
 #define LANE_HOLD_MS 200u
 
-struct part {
-    struct aio_op op;
-    struct list link;
-    struct vio *io;
-    uint32_t at, count; /* entries */
-    uint64_t expect;    /* bytes */
-};
-
-struct lane {
-    struct iothread *thread;
-    struct pool *pool;
-    struct cipher *cipher;
-    struct list idle;    /* parts */
-    struct list starved; /* vios in mid-transfer */
-    struct list held;    /* vios waiting for space */
-    struct loop_timer retry;
-    struct part parts[LANE_PARTS];
-};
-
-static void lane_retry(struct loop_timer *timer)
+static void lane_retry_held(struct lane *lane)
 {
-    struct lane *lane = container_of(timer, struct lane, retry);
     struct list now;
-    uint32_t retried = 0;
 
     list_init(&now);
     for (struct list *it; (it = list_pop(&lane->held));)
@@ -48,12 +24,31 @@ static void lane_retry(struct loop_timer *timer)
     for (struct list *it; (it = list_pop(&now));) {
         struct vio *io = container_of(it, struct vio, link);
         io->held = false;
-        retried++;
+        lane->stepped = true;
         io->step(io);
     }
-    /* Only now, so that the count passes zero, and the log says so, when none is held again. */
-    while (retried--)
-        pool_unhold(lane->pool);
+}
+
+static void lane_retry(struct loop_timer *timer)
+{
+    lane_retry_held(container_of(timer, struct lane, retry));
+}
+
+static void lane_kicked(struct work *work)
+{
+    struct lane *lane = container_of(work, struct lane, kicked);
+
+    lane->kick_posted = false;
+    lane_retry_held(lane);
+}
+
+/* On any thread, under the pool's lock. */
+static void lane_kick(struct pool_waiter *waiter)
+{
+    struct lane *lane = container_of(waiter, struct lane, waiter);
+
+    if (!atomic_exchange(&lane->kick_posted, true))
+        iothread_post(lane->thread, &lane->kicked);
 }
 
 int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key)
@@ -70,11 +65,16 @@ int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, con
     lane->thread = thread;
     lane->pool = pool;
     lane->retry.fire = lane_retry;
+    lane->kicked.run = lane_kicked;
+    lane->waiter.kick = lane_kick;
+    list_init(&lane->waiter.link);
+    sweep_open(lane);
     list_init(&lane->idle);
     list_init(&lane->starved);
     list_init(&lane->held);
     for (uint32_t i = 0; i < LANE_PARTS; i++)
         list_append(&lane->idle, &lane->parts[i].link);
+    iothread_hook_last(thread, &lane->hook);
     *out = lane;
     return 0;
 }
@@ -83,6 +83,7 @@ void lane_close(struct lane *lane)
 {
     if (!lane)
         return;
+    pool_forget(lane->pool, &lane->waiter);
     cipher_close(lane->cipher);
     free(lane);
 }
@@ -92,13 +93,13 @@ struct iothread *lane_thread(const struct lane *lane)
     return lane->thread;
 }
 
-static struct cipher_tweak vio_tweak(const struct vio *io, uint32_t i)
+struct cipher_tweak vio_tweak(const struct vio *io, uint32_t i)
 {
     return (struct cipher_tweak){
         .pool = pool_id(io->lane->pool), .slot = io->slot[i], .generation = io->generation[i]};
 }
 
-static uint8_t *vio_page(const struct vio *io, uint32_t i)
+uint8_t *vio_page(const struct vio *io, uint32_t i)
 {
     return io->buf + (size_t)(io->merging ? io->blocks + i : i) * BLOCK_SIZE;
 }
@@ -111,31 +112,15 @@ static uint64_t vio_block(const struct vio *io, uint32_t i)
     return io->first + i;
 }
 
-int lane_encrypt(struct vio *io)
-{
-    for (uint32_t i = 0; i < io->blocks; i++) {
-        struct cipher_tweak tweak = vio_tweak(io, i);
-        int err = cipher_encrypt(io->lane->cipher, &tweak, vio_page(io, i));
-        if (err)
-            return err;
-    }
-    return 0;
-}
-
 static int lane_decrypt_run(struct vio *io, uint32_t at, uint32_t count)
 {
     for (uint32_t i = at; i < at + count; i++) {
         struct cipher_tweak tweak = vio_tweak(io, i);
-        int err = cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i));
+        int err = cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i), vio_page(io, i));
         if (err)
             return err;
     }
     return 0;
-}
-
-int lane_decrypt(struct vio *io)
-{
-    return lane_decrypt_run(io, 0, io->blocks);
 }
 
 static void lane_issue(struct vio *io);
@@ -145,15 +130,10 @@ static int part_finish(const struct part *part, int64_t result)
     struct vio *io = part->io;
     uint64_t whole = (uint64_t)part->count * BLOCK_SIZE;
 
-    /* A file system may find out late that it is full; the second attempt learns the true reason. */
-    if (!io->reading && (result == -EDQUOT || (result >= 0 && (uint64_t)result < part->expect)))
-        return -ENOSPC;
     if (result < 0)
         return (int)result;
     if ((uint64_t)result < part->expect)
         return -EIO;
-    if (!io->reading)
-        return 0;
     if (io->slot[part->at] <= INDEX_MAX_SLOT)
         return lane_decrypt_run(io, part->at, part->count);
     memset(vio_page(io, part->at) + part->expect, 0, whole - part->expect);
@@ -177,14 +157,23 @@ static void part_done(struct aio_op *op, int64_t result)
         lane_issue(container_of(list_pop(&lane->starved), struct vio, link));
 }
 
-/* Entries from `at` that lie together. */
+/* The slot lies where the run from `first` goes on. */
+static bool slot_follows(const struct pool *pool, uint32_t first, uint32_t n, uint32_t slot)
+{
+    return slot == first + n && !pool_peek(pool, slot) &&
+           (slot % SLOTS_PER_EXTENT ||
+            pool_offset(pool, slot) == pool_offset(pool, first) + (uint64_t)n * BLOCK_SIZE);
+}
+
+/* Entries from `at` that lie together, on the base or below in the pool. */
 static uint32_t vio_run(const struct vio *io, uint32_t at)
 {
     bool in_slot = io->slot[at] <= INDEX_MAX_SLOT;
     uint32_t n = 1;
 
     while (at + n < io->entries && !io->merging &&
-           io->slot[at + n] == (in_slot ? io->slot[at] + n : io->slot[at]))
+           (in_slot ? slot_follows(io->lane->pool, io->slot[at], n, io->slot[at + n])
+                    : io->slot[at + n] == io->slot[at]))
         n++;
     return n;
 }
@@ -196,7 +185,6 @@ static void lane_start(struct part *part, struct vio *io, uint32_t at, uint32_t 
     struct aio *aio = iothread_aio(lane->thread);
     uint8_t *page = vio_page(io, at);
     size_t len = (size_t)count * BLOCK_SIZE;
-    uint64_t slot = io->slot[at];
 
     part->op.done = part_done;
     part->io = io;
@@ -207,63 +195,85 @@ static void lane_start(struct part *part, struct vio *io, uint32_t at, uint32_t 
     if (in_base)
         aio_read(aio, &part->op, volume_config(io->volume)->base, page, len,
                  vio_block(io, at) * BLOCK_SIZE);
-    else if (io->reading)
-        aio_read(aio, &part->op, pool_fd(lane->pool), page, len, slot * BLOCK_SIZE);
     else
-        aio_write(aio, &part->op, pool_fd(lane->pool), page, len, slot * BLOCK_SIZE);
+        aio_read(aio, &part->op, pool_fd(lane->pool), page, len,
+                 pool_offset(lane->pool, io->slot[at]));
+}
+
+/* Entries from `at` that need no operation: how many. */
+static uint32_t lane_read_memory(struct vio *io, uint32_t at)
+{
+    struct lane *lane = io->lane;
+    uint32_t n = 0;
+
+    while (at + n < io->entries && io->slot[at + n] <= INDEX_MAX_SLOT) {
+        const uint8_t *memory = pool_peek(lane->pool, io->slot[at + n]);
+        struct cipher_tweak tweak = vio_tweak(io, at + n);
+        if (!memory)
+            break;
+        int err = cipher_decrypt(lane->cipher, &tweak, memory, vio_page(io, at + n));
+        if (err)
+            io->error = err;
+        n++;
+    }
+    return n;
+}
+
+/* The next entries of a read; false: no operation is left for them. */
+static bool lane_issue_some(struct vio *io)
+{
+    struct lane *lane = io->lane;
+    uint32_t at = io->next, count = lane_read_memory(io, at);
+    uint64_t start = vio_block(io, at) * BLOCK_SIZE, in_base = 0;
+
+    if (!count) {
+        count = vio_run(io, at);
+        if (io->slot[at] == INDEX_BASE && start < volume_config(io->volume)->base_bytes)
+            in_base = volume_config(io->volume)->base_bytes - start;
+        if (io->slot[at] > INDEX_MAX_SLOT && !in_base)
+            memset(vio_page(io, at), 0, (size_t)count * BLOCK_SIZE);
+        else if (list_empty(&lane->idle))
+            return false;
+        else
+            lane_start(container_of(list_pop(&lane->idle), struct part, link), io, at, count,
+                       in_base);
+    }
+    io->next += count;
+    return true;
 }
 
 static void lane_issue(struct vio *io)
 {
-    struct lane *lane = io->lane;
+    bool going = true;
 
-    while (io->next < io->entries) {
-        uint32_t at = io->next, count = vio_run(io, at);
-        uint64_t start = vio_block(io, at) * BLOCK_SIZE, in_base = 0;
-
-        if (io->slot[at] == INDEX_BASE && start < volume_config(io->volume)->base_bytes)
-            in_base = volume_config(io->volume)->base_bytes - start;
-        if (io->slot[at] > INDEX_MAX_SLOT && !in_base) {
-            memset(vio_page(io, at), 0, (size_t)count * BLOCK_SIZE);
-            io->next += count;
-            continue;
-        }
-        if (list_empty(&lane->idle)) {
-            list_append(&lane->starved, &io->link);
-            return;
-        }
-        lane_start(container_of(list_pop(&lane->idle), struct part, link), io, at, count, in_base);
-        io->next += count;
-    }
-    if (!io->flying)
+    pool_read_lock(io->lane->pool);
+    while (io->next < io->entries && going)
+        going = lane_issue_some(io);
+    pool_read_unlock(io->lane->pool);
+    if (!going)
+        list_append(&io->lane->starved, &io->link);
+    else if (!io->flying)
         io->step(io);
 }
 
 void lane_read(struct vio *io, uint32_t entries)
 {
-    io->reading = true;
     io->entries = entries;
     io->next = 0;
     io->error = 0;
     lane_issue(io);
 }
 
-void lane_write(struct vio *io)
-{
-    io->reading = false;
-    io->entries = io->blocks;
-    io->next = 0;
-    io->error = 0;
-    lane_issue(io);
-}
-
-void lane_hold(struct vio *io, void (*retry)(struct vio *io))
+void lane_hold(struct vio *io, int why, void (*retry)(struct vio *io))
 {
     struct lane *lane = io->lane;
 
     io->held = true;
     io->step = retry;
-    pool_hold(lane->pool);
+    if (why == -ENOSPC && !io->reported) {
+        io->reported = true;
+        pool_hold(lane->pool);
+    }
     if (list_empty(&lane->held))
         loop_timer_set(iothread_loop(lane->thread), &lane->retry, LANE_HOLD_MS);
     list_append(&lane->held, &io->link);
@@ -275,6 +285,12 @@ bool lane_unhold(struct vio *io)
         return false;
     io->held = false;
     list_remove(&io->link);
-    pool_unhold(io->lane->pool);
     return true;
+}
+
+void lane_end_hold(struct vio *io)
+{
+    if (io->reported)
+        pool_unhold(io->lane->pool);
+    io->reported = false;
 }

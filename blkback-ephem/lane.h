@@ -25,16 +25,21 @@ void lane_close(struct lane *lane);
  */
 void lane_read(struct vio *io, uint32_t entries);
 
-/* Writes io->blocks pages of io->buf to io->slot[], as they are. */
-void lane_write(struct vio *io);
+/*
+ * Encrypts io->blocks pages of io->buf and puts them into fresh slots, gathered with other writes of
+ * the lane; `fresh`: they take new space.  Afterwards calls io->step with io->error set:
+ *   0                    io->slot[] have the data, for the caller to refer to
+ *   -ENOSPC or -EAGAIN   there are no slots, for want of space or for the moment; the pages are as
+ *                        they were, to be held
+ *   else                 it failed; no slot is taken
+ */
+void lane_place(struct vio *io, bool fresh);
 
-/* All pages in place, by io->slot[] and io->generation[].  0 or -EIO. */
-int lane_encrypt(struct vio *io);
-int lane_decrypt(struct vio *io);
-
-/* Queues a write until the pool may have space again, then calls `retry`. */
-void lane_hold(struct vio *io, void (*retry)(struct vio *io));
+/* Queues a write until the pool may have space again, then calls `retry`.  `why`: as above. */
+void lane_hold(struct vio *io, int why, void (*retry)(struct vio *io));
 /* Takes it out again; false when it was not held. */
 bool lane_unhold(struct vio *io);
+/* It ends: from now on it does not count as held for want of space. */
+void lane_end_hold(struct vio *io);
 
 #endif

@@ -1,121 +1,251 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * pool: slots under a lock, with the file grown an extent at a time before its slots are used, so
- * that want of space is found before a guest's write has been taken on, never in the middle.  The
- * file is grown and punched outside the lock that every read takes.
+ * pool: slots under a lock, taken only where there is storage or memory for them, so that want of
+ * space is found before a guest's write has been taken on, never in the middle.  What is short the
+ * keeper finds; whoever waited is kicked and tries again.
  */
-#include "pool.h"
+#include "pool_state.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "index.h"
 #include "log.h"
-#include "slots.h"
-#include "util.h"
+#include "loop.h"
 
-#define EXTENT_BYTES ((uint64_t)SLOTS_PER_EXTENT * BLOCK_SIZE)
-#define EXTENTS_MAX  ((1u << 22) - 1)
+static int pool_open_tier(struct pool *pool)
+{
+    const struct pool_config *config = &pool->config;
+    uint64_t bytes = config->kind == POOL_RAM ? config->bytes : config->ram;
 
-struct pool {
-    const struct pool_ops *ops;
-    int fd;
-    uint16_t id;
-    pthread_mutex_t
-        growing;          /* one thread grows at a time; taken before lock, held over the growing */
-    pthread_mutex_t lock; /* short */
-    struct slots *slots;  /* this and below: under lock */
-    uint32_t held;
-    uint64_t held_since;
-};
+    return bytes ? tier_open(&pool->tier, bytes) : 0;
+}
 
-int pool_open_on(struct pool **out, const struct pool_config *config, const struct pool_ops *ops)
+static uint32_t pool_most_extents(const struct pool_config *config)
+{
+    if (config->kind != POOL_RAM)
+        return POOL_EXTENTS;
+    return (uint32_t)min_u64(config->bytes / BACKING_EXTENT, POOL_EXTENTS);
+}
+
+int pool_open_on(struct pool **out, const struct pool_config *config, struct backing *backing)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
+    int err = -ENOMEM;
 
     if (!pool)
-        return -ENOMEM;
-    if (slots_open(&pool->slots, EXTENTS_MAX)) {
-        free(pool);
-        return -ENOMEM;
-    }
-    pool->ops = ops;
-    pool->fd = config->fd;
-    pool->id = config->id;
-    pthread_mutex_init(&pool->growing, NULL);
+        return err;
+    pool->config = *config;
+    pool->left = UINT64_MAX;
+    list_init(&pool->waiters);
     pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    err = slots_open(&pool->slots, pool_most_extents(config));
+    if (!err)
+        err = pool_open_tier(pool);
+    if (err) {
+        pool_close(pool);
+        return err;
+    }
+    pool->backing = backing;
     *out = pool;
     return 0;
 }
 
 int pool_open(struct pool **out, const struct pool_config *config)
 {
-    return pool_open_on(out, config, &pool_dir_ops);
+    struct backing *backing = NULL;
+    int err = 0;
+
+    if (config->kind == POOL_DIR)
+        err = backing_dir_open(&backing, config->fd);
+    else if (config->kind == POOL_BLOCK)
+        err = backing_block_open(&backing, config->fd, config->bytes);
+    else if (config->kind == POOL_SHARED)
+        return -EOPNOTSUPP;
+    if (!err)
+        err = pool_open_on(out, config, backing);
+    if (err && backing) {
+        backing->fd = -1;
+        backing->ops->close(backing);
+    }
+    return err;
+}
+
+int pool_start(struct pool *pool)
+{
+    return keeper_start(pool);
 }
 
 void pool_close(struct pool *pool)
 {
     if (!pool)
         return;
+    keeper_stop(pool);
+    tier_close(pool);
     slots_close(pool->slots);
-    close(pool->fd);
+    for (uint32_t i = 0; i < BERTH_CHUNKS; i++)
+        free(pool->berths[i]);
+    if (pool->backing)
+        pool->backing->ops->close(pool->backing);
+    pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
-    pthread_mutex_destroy(&pool->growing);
     free(pool);
-}
-
-int pool_fd(const struct pool *pool)
-{
-    return pool->fd;
 }
 
 uint16_t pool_id(const struct pool *pool)
 {
-    return pool->id;
+    return pool->config.id;
 }
 
-/* What there is, if `reserve` slots stay free.  Under the lock. */
-static uint32_t pool_pick(struct pool *pool, uint32_t reserve, bool scrape, uint32_t n,
-                          uint32_t *slot, uint32_t *generation)
+bool pool_has_memory(const struct pool *pool)
 {
-    if (slots_free(pool->slots) < (uint64_t)n + reserve)
-        return 0;
-    return slots_take(pool->slots, n, scrape, slot, generation);
+    return pool->tier;
 }
 
-static uint32_t pool_try(struct pool *pool, uint32_t reserve, bool scrape, uint32_t n,
-                         uint32_t *slot, uint32_t *generation)
+int pool_fd(const struct pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
-    uint32_t got = pool_pick(pool, reserve, scrape, n, slot, generation);
-    pthread_mutex_unlock(&pool->lock);
-    return got;
+    return pool->backing->fd;
 }
 
-/* One extent more, if still needed for `more` slots; takes them at once. */
-static int pool_grow(struct pool *pool, uint32_t reserve, uint32_t more, uint32_t *slot,
-                     uint32_t *generation, uint32_t *got)
+uint64_t pool_offset(const struct pool *pool, uint32_t slot)
 {
-    int err = 0;
+    return pool_berth(pool, slot / SLOTS_PER_EXTENT)->home +
+           (uint64_t)(slot % SLOTS_PER_EXTENT) * BLOCK_SIZE;
+}
 
-    pthread_mutex_lock(&pool->growing);
-    pthread_mutex_lock(&pool->lock);
-    *got = pool_pick(pool, reserve, false, more, slot, generation);
-    uint32_t extent = *got == more ? SLOTS_NO_EXTENT : slots_grow_next(pool->slots);
-    pthread_mutex_unlock(&pool->lock);
-    if (extent != SLOTS_NO_EXTENT) {
-        err = pool->ops->grow(pool->fd, extent * EXTENT_BYTES, EXTENT_BYTES);
-        pthread_mutex_lock(&pool->lock);
-        if (!err)
-            slots_grown(pool->slots, extent);
-        pthread_mutex_unlock(&pool->lock);
-    } else if (*got < more) {
-        err = -ENOSPC;
+void pool_kick(struct pool *pool)
+{
+    for (struct list *it; (it = list_pop(&pool->waiters));) {
+        struct pool_waiter *waiter = container_of(it, struct pool_waiter, link);
+        waiter->kick(waiter);
     }
-    pthread_mutex_unlock(&pool->growing);
+}
+
+/* Takes all of them or none. */
+static bool pool_take_from(struct pool *pool, struct pool_slots *slots, enum slots_from from)
+{
+    uint32_t got = slots_take(pool->slots, slots->n, from, slots->slot, slots->generation);
+
+    for (uint32_t i = 0; got < slots->n && i < got; i++)
+        slots_give(pool->slots, slots->slot[i]);
+    return got == slots->n;
+}
+
+/* In memory. */
+static int pool_pick_ram(struct pool *pool, struct pool_slots *slots, uint32_t reserve)
+{
+    bool any = pool->full && !pool->backing;
+    uint64_t there = any ? slots_free(pool->slots) : slots_ample(pool->slots);
+    uint32_t i = 0;
+
+    if (pool->backing && !tier_has_room(pool->tier, (uint64_t)slots->n + reserve)) {
+        pool->crowded = true;
+        return -EAGAIN;
+    }
+    if (there < (uint64_t)slots->n + reserve ||
+        !pool_take_from(pool, slots, any ? SLOTS_ANY : SLOTS_AMPLE))
+        return -EAGAIN;
+    while (i < slots->n && !tier_charge(pool, slots->slot[i]))
+        i++;
+    slots->ram = true;
+    if (i == slots->n)
+        return 0;
+    for (uint32_t k = 0; k < slots->n; k++) {
+        if (k < i)
+            tier_uncharge(pool, slots->slot[k]);
+        slots_give(pool->slots, slots->slot[k]);
+    }
+    return -EAGAIN;
+}
+
+/* Below. */
+static int pool_pick_below(struct pool *pool, struct pool_slots *slots, uint32_t reserve)
+{
+    enum slots_from from = !pool->full ? SLOTS_AMPLE : pool->tier ? SLOTS_HOMED : SLOTS_ANY;
+    uint64_t there = pool->full ? slots_free(pool->slots) : slots_ample(pool->slots);
+
+    slots->ram = false;
+    if (there < (uint64_t)slots->n + reserve || !pool_take_from(pool, slots, from))
+        return -EAGAIN;
+    return 0;
+}
+
+int pool_take(struct pool *pool, struct pool_slots *slots, bool first, struct pool_waiter *waiter)
+{
+    uint32_t reserve = first ? POOL_RESERVE : 0;
+    int err;
+
+    pthread_mutex_lock(&pool->lock);
+    err = pool->tier ? pool_pick_ram(pool, slots, reserve) : -EAGAIN;
+    /* Where memory stands in front, what is below only helps out for what it holds already. */
+    if (err && pool->backing && (!pool->tier || (pool->full && !first)))
+        err = pool_pick_below(pool, slots, reserve);
+    if (err) {
+        pool->demand = slots->n + reserve > pool->demand ? slots->n + reserve : pool->demand;
+        list_remove(&waiter->link);
+        list_append(&pool->waiters, &waiter->link);
+        /* What was tried long ago says nothing: the keeper tries again before anybody is told. */
+        err = pool->full && loop_now() - pool->tried <= KEEPER_RETRY_MS ? -ENOSPC : -EAGAIN;
+    }
+    if (err || slots_ample(pool->slots) < KEEPER_AHEAD ||
+        (pool->tier && !tier_has_room(pool->tier, pool->tier->budget / KEEPER_MARGIN)))
+        pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
     return err;
+}
+
+void pool_forget(struct pool *pool, struct pool_waiter *waiter)
+{
+    pthread_mutex_lock(&pool->lock);
+    list_remove(&waiter->link);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_settle(struct pool *pool, const struct pool_slots *slots)
+{
+    if (!slots->ram)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    for (uint32_t i = 0; i < slots->n; i++)
+        tier_settle(pool, slots->slot[i]);
+    if (pool->crowded)
+        pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool pool_is_loose(const struct pool *pool)
+{
+    uint64_t used = slots_used(pool->slots), stored = slots_stored(pool->slots);
+    uint64_t spare = stored > used ? stored - used : 0;
+
+    return spare > used / 6 + 2 * SLOTS_PER_EXTENT ||
+           (spare > SLOTS_PER_EXTENT + KEEPER_AHEAD && slots_has_empty(pool->slots));
+}
+
+/* Under the lock: something has come free. */
+static void pool_freed(struct pool *pool)
+{
+    pool_kick(pool);
+    if (pool_is_loose(pool))
+        pthread_cond_signal(&pool->work);
+}
+
+void pool_untake(struct pool *pool, const struct pool_slots *slots, bool bad)
+{
+    pthread_mutex_lock(&pool->lock);
+    for (uint32_t i = 0; i < slots->n; i++) {
+        if (slots->ram)
+            tier_uncharge(pool, slots->slot[i]);
+        if (bad)
+            slots_spoil(pool->slots, slots->slot[i]);
+        else
+            slots_give(pool->slots, slots->slot[i]);
+    }
+    pool_freed(pool);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
@@ -124,36 +254,15 @@ void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
         return;
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t empty = slots_give(pool->slots, slot[i]);
-        if (empty == SLOTS_NO_EXTENT)
-            continue;
-        pthread_mutex_unlock(&pool->lock);
-        pool->ops->punch(pool->fd, empty * EXTENT_BYTES, EXTENT_BYTES);
-        pthread_mutex_lock(&pool->lock);
-        slots_punched(pool->slots, empty);
+        if (pool->tier)
+            tier_give(pool, slot[i]);
+        slots_give(pool->slots, slot[i]);
     }
+    pool_freed(pool);
     pthread_mutex_unlock(&pool->lock);
 }
 
-int pool_take(struct pool *pool, uint32_t reserve, uint32_t n, uint32_t *slot, uint32_t *generation)
-{
-    uint32_t got = pool_try(pool, reserve, false, n, slot, generation);
-    int err = 0;
-
-    while (got < n && !err) {
-        uint32_t more = 0;
-        err = pool_grow(pool, reserve, n - got, slot + got, generation + got, &more);
-        got += more;
-    }
-    if (got < n && err == -ENOSPC)
-        got += pool_try(pool, reserve, true, n - got, slot + got, generation + got);
-    if (got == n)
-        return 0;
-    pool_give(pool, got, slot);
-    return err;
-}
-
-void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint32_t *generation)
+void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint64_t *generation)
 {
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < n; i++)
@@ -162,20 +271,13 @@ void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint3
     pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_usage(struct pool *pool, uint64_t *taken, uint64_t *used)
-{
-    pthread_mutex_lock(&pool->lock);
-    *taken = slots_backed(pool->slots) * BLOCK_SIZE;
-    *used = slots_used(pool->slots) * BLOCK_SIZE;
-    pthread_mutex_unlock(&pool->lock);
-}
-
 void pool_hold(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     if (!pool->held++) {
         pool->held_since = (uint64_t)time(NULL);
-        log_warn("the pool is full: writes are held until it has space again; free some space");
+        log_warn("the pool is full: %s: writes are held until it has space again",
+                 pool->why ? pool->why : "free some space");
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -197,4 +299,57 @@ uint32_t pool_held(struct pool *pool, uint64_t *since)
     *since = pool->held_since;
     pthread_mutex_unlock(&pool->lock);
     return held;
+}
+
+void pool_count_write(struct pool *pool, uint32_t blocks)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->writes++;
+    pool->write_blocks += blocks;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+uint64_t pool_allowance(const struct pool *pool)
+{
+    uint64_t stored = slots_stored(pool->slots) * BLOCK_SIZE;
+
+    if (!pool->config.bytes)
+        return UINT64_MAX;
+    return pool->config.bytes > stored ? pool->config.bytes - stored : 0;
+}
+
+void pool_stats(struct pool *pool, struct pool_stats *stats)
+{
+    pthread_mutex_lock(&pool->lock);
+    *stats = (struct pool_stats){
+        .taken = slots_stored(pool->slots) * BLOCK_SIZE,
+        .used = slots_used(pool->slots) * BLOCK_SIZE,
+        .left = pool->left,
+        .ram = pool->tier ? pool->tier->charged * BLOCK_SIZE : 0,
+        .memory = slots_memory(pool->slots) +
+                  slots_extents(pool->slots) * (sizeof(struct berth) + sizeof(void *)),
+        .writes = pool->writes,
+        .write_blocks = pool->write_blocks,
+        .low_since = pool->low_since,
+    };
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_look(struct pool *pool)
+{
+    uint64_t below = pool->backing ? pool->backing->ops->left(pool->backing) : UINT64_MAX;
+
+    pthread_mutex_lock(&pool->lock);
+    uint64_t left = min_u64(below, pool_allowance(pool)), mark = pool->config.low_water;
+    pool->left = left;
+    if (left < mark && !pool->low_since) {
+        pool->low_since = (uint64_t)time(NULL);
+        log_warn("only %llu MiB are left of the pool: below the low-water mark of %llu MiB: free "
+                 "some space",
+                 (unsigned long long)left >> 20, (unsigned long long)mark >> 20);
+    } else if (pool->low_since && left >= mark + mark / 8) {
+        pool->low_since = 0;
+        log_info("the pool is above its low-water mark again");
+    }
+    pthread_mutex_unlock(&pool->lock);
 }

@@ -164,6 +164,7 @@ static void serve_check(struct loop_timer *timer)
 
     for (uint32_t i = 0; i < serve->count; i++)
         volume_check_base(serve->exports[i].volume);
+    pool_look(engine_pool(serve->engine));
     loop_timer_set(serve->loop, &serve->check, CHECK_MS);
 }
 
@@ -199,8 +200,21 @@ static int serve_start(struct serve *serve)
     return err;
 }
 
+/* For those who measure. */
+static void serve_report(const struct serve *serve)
+{
+    struct pool_stats stats;
+
+    if (!serve->engine)
+        return;
+    pool_stats(engine_pool(serve->engine), &stats);
+    log_info("pool: %llu writes of %llu blocks, %llu MiB taken", (unsigned long long)stats.writes,
+             (unsigned long long)stats.write_blocks, (unsigned long long)stats.taken >> 20);
+}
+
 static void serve_close(struct serve *serve, const char *path)
 {
+    serve_report(serve);
     nbd_close(serve->nbd);
     for (uint32_t i = 0; i < serve->count; i++) {
         volume_close(serve->exports[i].volume);

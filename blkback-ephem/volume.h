@@ -46,11 +46,14 @@ struct vio {
     uint32_t blocks;                /* touched */
     uint32_t entries, next, flying; /* of the transfer that is running */
     int error;
-    bool reading, merging, held;
-    bool waiting; /* for its claim; under the volume's lock */
-    bool dropped; /* ended by volume_drop_held, or after it */
+    bool merging, held;
+    bool reported; /* as held for want of space, until it ends */
+    bool fresh;    /* a write that takes new space */
+    bool ram;      /* its slots lie in memory */
+    bool waiting;  /* for its claim; under the volume's lock */
+    bool dropped;  /* ended by volume_drop_held, or after it */
     uint32_t slot[VIO_BLOCKS];
-    uint32_t generation[VIO_BLOCKS];
+    uint64_t generation[VIO_BLOCKS];
 };
 
 /*

@@ -3,7 +3,7 @@
  * volume_io: the steps of a request, downward:
  *
  *   read     look up -> lane_read -> done
- *   write    claim -> merge the edges -> place (slots, encrypt) -> lane_write -> commit -> done
+ *   write    claim -> merge the edges -> lane_place (slots, encrypt, write) -> commit -> done
  *   discard  claim -> zero, some regions at a time -> done
  *
  * A write goes to fresh slots and the overlay is switched when it has arrived, so a reader never
@@ -121,6 +121,7 @@ static void volume_mutated(struct vio *io, int error)
 {
     struct volume *volume = io->volume;
 
+    lane_end_hold(io);
     volume_release(io);
     pthread_mutex_lock(&volume->lock);
     volume_count(volume, io, error);
@@ -144,14 +145,14 @@ static void volume_claim(struct vio *io)
 }
 
 /* Without its claim: a discard of the same blocks may be what will make space. */
-static void volume_hold(struct vio *io)
+static void volume_hold(struct vio *io, int why)
 {
     if (io->drop_if_held) {
         volume_mutated(io, -ECANCELED);
         return;
     }
     volume_release(io);
-    lane_hold(io, volume_claim);
+    lane_hold(io, why, volume_claim);
 }
 
 static void volume_written(struct vio *io)
@@ -160,14 +161,12 @@ static void volume_written(struct vio *io)
     uint32_t kept = 0;
     int err = io->error;
 
+    if (err == -ENOSPC || err == -EAGAIN) {
+        volume_hold(io, err);
+        return;
+    }
     if (err) {
-        /* Only the plaintext may be tried again: it will get new slots and generations. */
-        int back = err == -ENOSPC ? lane_decrypt(io) : -EIO;
-        pool_give(volume->pool, io->blocks, io->slot);
-        if (back)
-            volume_mutated(io, -EIO);
-        else
-            volume_hold(io);
+        volume_mutated(io, -EIO);
         return;
     }
     pthread_mutex_lock(&volume->lock);
@@ -196,26 +195,9 @@ static bool volume_first_touch(const struct vio *io)
 
 static void volume_place(struct vio *io)
 {
-    uint32_t reserve = volume_first_touch(io) ? POOL_RESERVE : 0;
-    int err = pool_take(io->volume->pool, reserve, io->blocks, io->slot, io->generation);
-
     io->merging = false;
-    if (err == -ENOSPC) {
-        volume_hold(io);
-        return;
-    }
-    if (err) {
-        volume_mutated(io, err);
-        return;
-    }
-    err = lane_encrypt(io);
-    if (err) {
-        pool_give(io->volume->pool, io->blocks, io->slot);
-        volume_mutated(io, err);
-        return;
-    }
     io->step = volume_written;
-    lane_write(io);
+    lane_place(io, volume_first_touch(io));
 }
 
 static void volume_merged(struct vio *io)
@@ -309,7 +291,7 @@ void volume_submit(struct volume *volume, struct lane *lane, struct vio *io)
     io->lane = lane;
     io->error = 0;
     io->flying = 0;
-    io->merging = io->held = io->drop_if_held = io->dropped = false;
+    io->merging = io->held = io->reported = io->drop_if_held = io->dropped = false;
     io->first = io->offset / BLOCK_SIZE;
     if (io->op == VIO_READ || io->op == VIO_WRITE) {
         io->blocks = (uint32_t)((end + BLOCK_SIZE - 1) / BLOCK_SIZE - io->first);

@@ -17,7 +17,8 @@
 #define DISKS 4
 
 struct fake_op {
-    uint8_t *buf;
+    uint8_t *buf;            /* of a read */
+    const struct iovec *iov; /* of a write */
     uint64_t offset;
     uint32_t length;
     uint32_t early; /* bit i: block i % 32 was moved at submission */
@@ -154,11 +155,26 @@ void aio_read(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len,
                &(struct fake_op){.buf = buf, .offset = offset, .length = (uint32_t)len, .fd = fd});
 }
 
-void aio_write(struct aio *aio, struct aio_op *op, int fd, void *buf, size_t len, uint64_t offset)
+void aio_write(struct aio *aio, struct aio_op *op, int fd, const struct iovec *iov, int count,
+               uint64_t offset)
 {
-    fake_queue(aio, op,
-               &(struct fake_op){
-                   .buf = buf, .offset = offset, .length = (uint32_t)len, .fd = fd, .write = true});
+    struct fake_op what = {.iov = iov, .offset = offset, .fd = fd, .write = true};
+
+    for (int i = 0; i < count; i++)
+        what.length += (uint32_t)iov[i].iov_len;
+    fake_queue(aio, op, &what);
+}
+
+/* Where byte `at` of an operation is; blocks lie whole in one piece. */
+static uint8_t *fake_memory(const struct fake_op *op, uint64_t at)
+{
+    const struct iovec *iov = op->iov;
+
+    if (!op->write)
+        return op->buf + at;
+    while (at >= iov->iov_len)
+        at -= iov++->iov_len;
+    return (uint8_t *)iov->iov_base + at;
 }
 
 /* Moves the blocks of one half; how many bytes the disk has of the whole, or an error. */
@@ -177,7 +193,8 @@ static int64_t fake_move(const struct fake_op *op, bool early)
             continue;
         uint8_t *disk = disks[i].bytes + op->offset + at;
         size_t n = (size_t)min_u64(BLOCK_SIZE, have - at);
-        memcpy(op->write ? disk : op->buf + at, op->write ? op->buf + at : disk, n);
+        uint8_t *memory = fake_memory(op, at);
+        memcpy(op->write ? disk : memory, op->write ? memory : disk, n);
     }
     return op->write && have < op->length ? -ENOSPC : (int64_t)have;
 }

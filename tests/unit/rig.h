@@ -19,6 +19,8 @@ struct rig_config {
     uint64_t bytes, base_bytes;
     uint32_t extents; /* the pool may have; also settable while running */
     uint64_t seed;
+    uint64_t ram;  /* bytes of memory in front of the pool, or of all of it with ram_only */
+    bool ram_only, lz4;
 };
 
 struct rig {
@@ -40,6 +42,7 @@ uint8_t rig_base_byte(uint64_t offset);
 void rig_extents(uint32_t extents);
 /* The nth growth from now fails with `error`; 0: none. */
 void rig_fail_grow(uint64_t nth, int error);
+bool rig_grow_failed(void);
 uint64_t rig_pool_used(struct rig *rig);
 
 /* One request, alive until waited for. */

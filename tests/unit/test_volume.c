@@ -36,7 +36,10 @@ static void edges_of_the_base(void)
 {
     const uint64_t base = 10 * 4096 + 512;
 
-    rig_open(&rig, &(struct rig_config){1, 20 * 4096 + 1536, base, 8, 1});
+    rig_open(
+        &rig,
+        &(struct rig_config){
+            .lanes = 1, .bytes = 20 * 4096 + 1536, .base_bytes = base, .extents = 8, .seed = 1});
     CU_ASSERT_EQUAL(rig_do(&rig, 0, VIO_READ, 0, 20 * 4096 + 1536, out), 0);
     CU_ASSERT(is_base(out, 0, base));
     CU_ASSERT(all_are(out + base, 20 * 4096 + 1536 - base, 0));
@@ -60,7 +63,9 @@ static void every_alignment(void)
 {
     uint8_t model[3 * 4096];
 
-    rig_open(&rig, &(struct rig_config){2, 64 * KIB, 64 * KIB, 8, 2});
+    rig_open(&rig,
+             &(struct rig_config){
+                 .lanes = 2, .bytes = 64 * KIB, .base_bytes = 64 * KIB, .extents = 8, .seed = 2});
     for (uint64_t i = 0; i < sizeof(model); i++)
         model[i] = rig_base_byte(i);
     for (uint32_t first = 0; first < 24; first += 1 + first % 2) {
@@ -88,7 +93,9 @@ static void every_alignment(void)
 /* The largest request, beginning within a block, in a pool of crumbs. */
 static void largest(void)
 {
-    rig_open(&rig, &(struct rig_config){2, 4 << 20, 4 << 20, 8, 3});
+    rig_open(&rig,
+             &(struct rig_config){
+                 .lanes = 2, .bytes = 4 << 20, .base_bytes = 4 << 20, .extents = 8, .seed = 3});
     for (uint64_t block = 0; block < 600; block += 2)
         CU_ASSERT_EQUAL(rig_do(&rig, block / 2 % 2, VIO_WRITE, block * 4096, 4096, in), 0);
     for (size_t i = 0; i < VIO_MAX; i++)
@@ -110,7 +117,9 @@ static void no_part_is_lost(void)
     static struct rig_io io[8];
     static uint8_t data[8][512];
 
-    rig_open(&rig, &(struct rig_config){2, 64 * KIB, 64 * KIB, 8, 4});
+    rig_open(&rig,
+             &(struct rig_config){
+                 .lanes = 2, .bytes = 64 * KIB, .base_bytes = 64 * KIB, .extents = 8, .seed = 4});
     for (uint32_t round = 0; round < 60; round++) {
         for (uint32_t i = 0; i < 8; i++) {
             memset(data[i], (int)(round * 8 + i + 1) & 0xff, 512);
@@ -131,7 +140,8 @@ static void grace(void)
     struct rig_io read, write[4];
     static uint8_t data[4][256 * KIB];
 
-    rig_open(&rig, &(struct rig_config){2, 1 << 20, 0, 3, 5});
+    rig_open(&rig, &(struct rig_config){
+                       .lanes = 2, .bytes = 1 << 20, .base_bytes = 0, .extents = 3, .seed = 5});
     memset(in, 0x11, 256 * KIB);
     CU_ASSERT_EQUAL(rig_do(&rig, 0, VIO_WRITE, 0, 256 * KIB, in), 0);
     fake_aio_hold(true, -1);
@@ -158,7 +168,8 @@ static void only_ciphertext(void)
 {
     static const char marker[] = "the plain form of this marker is nowhere in the pool";
 
-    rig_open(&rig, &(struct rig_config){2, 4 << 20, 0, 8, 6});
+    rig_open(&rig, &(struct rig_config){
+                       .lanes = 2, .bytes = 4 << 20, .base_bytes = 0, .extents = 8, .seed = 6});
     for (uint32_t round = 0; round < 8; round++) {
         for (uint32_t i = 0; i + 64 <= 64 * KIB; i += 64)
             memcpy(in + i, marker, sizeof(marker));
@@ -186,7 +197,8 @@ static void statistics(void)
 {
     struct volume_stats stats;
 
-    rig_open(&rig, &(struct rig_config){1, 1 << 20, 0, 8, 7});
+    rig_open(&rig, &(struct rig_config){
+                       .lanes = 1, .bytes = 1 << 20, .base_bytes = 0, .extents = 8, .seed = 7});
     CU_ASSERT_EQUAL(rig_do(&rig, 0, VIO_WRITE, 512, 8192, in), 0);
     CU_ASSERT_EQUAL(rig_do(&rig, 0, VIO_READ, 0, 4096, out), 0);
     CU_ASSERT_EQUAL(rig_do(&rig, 0, VIO_DISCARD, 0, 8192, NULL), 0);

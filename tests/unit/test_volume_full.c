@@ -35,7 +35,10 @@ static void fill(uint32_t lanes, uint64_t seed)
     uint64_t at = 0;
     int err;
 
-    rig_open(&rig, &(struct rig_config){lanes, BLOCKS * 4096u, 0, 2, seed});
+    rig_open(
+        &rig,
+        &(struct rig_config){
+            .lanes = lanes, .bytes = BLOCKS * 4096u, .base_bytes = 0, .extents = 2, .seed = seed});
     unit_capture_start();
     do {
         memset(in, 0x30 + (int)(at / CHUNK), CHUNK);
@@ -167,7 +170,9 @@ static void overwrites_go_on(void)
 /* The pool itself finds out only when it is written to. */
 static void write_without_space(void)
 {
-    rig_open(&rig, &(struct rig_config){2, 64 * 4096, 64 * 4096, 4, 6});
+    rig_open(&rig,
+             &(struct rig_config){
+                 .lanes = 2, .bytes = 64 * 4096, .base_bytes = 64 * 4096, .extents = 4, .seed = 6});
     for (uint32_t i = 1; i <= 3; i++) {
         memset(in, 0x50 + (int)i, 20000);
         fake_aio_fail(i, 1, -ENOSPC, true);
@@ -195,7 +200,8 @@ static void drop_as_it_is_granted(void)
     uint64_t random = 7;
     uint32_t twice = 0, dropped = 0, granted = 0;
 
-    rig_open(&rig, &(struct rig_config){2, 64 * 4096, 0, 4, 7});
+    rig_open(&rig, &(struct rig_config){
+                       .lanes = 2, .bytes = 64 * 4096, .base_bytes = 0, .extents = 4, .seed = 7});
     shake(true);
     for (uint32_t round = 0; round < 1500 && !twice; round++) {
         for (uint32_t i = 0; i < 9; i++)

@@ -132,7 +132,11 @@ static void load(uint32_t lanes, uint64_t base, bool faults, bool full, uint64_t
     with_faults = faults;
     wrong = refused = 0;
     running = CLIENTS;
-    rig_open(&rig, &(struct rig_config){lanes, SECTORS * 512u, base, full ? 1 : 32, seed});
+    rig_open(&rig, &(struct rig_config){.lanes = lanes,
+                                        .bytes = SECTORS * 512u,
+                                        .base_bytes = base,
+                                        .extents = full ? 1 : 32,
+                                        .seed = seed});
     for (size_t i = 0; i < sizeof(model); i++)
         model[i] = i < base ? rig_base_byte(i) : 0;
     if (full)
@@ -218,7 +222,9 @@ static void no_mixtures(void)
     uint64_t seeds[6];
 
     wrong = 0;
-    rig_open(&rig, &(struct rig_config){4, MIX_BLOCKS * 4096, 0, 8, 9});
+    rig_open(&rig,
+             &(struct rig_config){
+                 .lanes = 4, .bytes = MIX_BLOCKS * 4096, .base_bytes = 0, .extents = 8, .seed = 9});
     shake(true);
     for (uint64_t i = 0; i < 6; i++) {
         seeds[i] = 0x5000 + i;

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * keeper: the pool's own thread, the only one that waits for storage: it grows the pool ahead of its
+ * users, spills memory when it gets short, and gives back what is not used.
+ *
+ *   spill   the oldest frame's blocks go below as they are, under the tweaks they have; readers use
+ *           the frame until that has been done
+ *   grow    an extent whose free places were punched, else a new one
+ *   thin    the extent with the most free places, once these are more than a sixth of what is used:
+ *           so what is stored stays below 1.25 of the live data, in whatever order it was written
+ *
+ * A failed attempt makes the pool full until a later one succeeds; while somebody waits it is tried
+ * again every 200 ms.
+ */
+#include "pool_state.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "loop.h"
+
+#define WORTH_IT    64u /* free slots of an extent, to punch them */
+#define STACK_BYTES (256u << 10)
+
+/* Under the lock.  Whoever waits is told that it is full. */
+static void keeper_failed(struct pool *pool, int err)
+{
+    pool->full = true;
+    pool->tried = loop_now();
+    pool->demand = 0;
+    if (err == -EIO)
+        pool->why = "it cannot be written: input/output error";
+    else if (err != -ENOSPC)
+        pool->why = strerror(-err);
+    pool_kick(pool);
+}
+
+static void keeper_succeeded(struct pool *pool)
+{
+    pool->full = false;
+    pool_kick(pool);
+}
+
+/* Under the lock, left for the while. */
+static int keeper_find_home(struct pool *pool, uint32_t extent)
+{
+    struct berth *berth = pool_berth(pool, extent);
+    bool again = berth->homed;
+    uint64_t home = berth->home;
+    int err = -ENOSPC;
+
+    if (again || pool_allowance(pool) >= BACKING_EXTENT) {
+        pthread_mutex_unlock(&pool->lock);
+        err = pool->backing->ops->grow(pool->backing, extent, again, &home);
+        pthread_mutex_lock(&pool->lock);
+        if (err == -ENOSPC)
+            pool->why = "free some space";
+    } else {
+        pool->why = "its quota is used up";
+    }
+    if (!err) {
+        if (!again)
+            berth->home = home;
+        berth->homed = true;
+        slots_home(pool->slots, extent, true);
+    }
+    return err;
+}
+
+/* All runs of the map, as they lie. */
+static int keeper_write(int fd, const uint8_t *memory, uint64_t home,
+                        const uint64_t map[SLOTS_WORDS])
+{
+    uint32_t at = 0;
+
+    while (at < SLOTS_PER_EXTENT) {
+        uint32_t to = at;
+        while (to < SLOTS_PER_EXTENT && map[to / 64] >> (to % 64) & 1)
+            to++;
+        size_t done = 0, bytes = (size_t)(to - at) * BLOCK_SIZE;
+        while (done < bytes) {
+            uint64_t offset = (uint64_t)at * BLOCK_SIZE + done;
+            ssize_t n = pwrite(fd, memory + offset, bytes - done, (off_t)(home + offset));
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0)
+                return n ? -errno : -ENOSPC;
+            done += (size_t)n;
+        }
+        at = to + 1;
+    }
+    return 0;
+}
+
+static bool map_empty(const uint64_t map[SLOTS_WORDS])
+{
+    uint64_t any = 0;
+
+    for (uint32_t i = 0; i < SLOTS_WORDS; i++)
+        any |= map[i];
+    return !any;
+}
+
+static uint32_t map_count(const uint64_t map[SLOTS_WORDS])
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < SLOTS_WORDS; i++)
+        n += (uint32_t)__builtin_popcountll(map[i]);
+    return n;
+}
+
+/* Under the lock, left for the while.  True: it was tried. */
+static bool keeper_spill(struct pool *pool)
+{
+    uint32_t extent = 0;
+    uint64_t map[SLOTS_WORDS];
+    struct frame *frame = tier_victim(pool, &extent);
+    int err = 0;
+
+    if (!frame)
+        return false;
+    slots_freeze(pool->slots, extent);
+    uint8_t *memory = tier_contents(frame, map);
+    if (!map_empty(map)) {
+        err = keeper_find_home(pool, extent);
+        if (!err) {
+            uint64_t home = pool_berth(pool, extent)->home;
+            pthread_mutex_unlock(&pool->lock);
+            err = keeper_write(pool->backing->fd, memory, home, map);
+            pthread_mutex_lock(&pool->lock);
+            pool->writes += !err;
+            pool->write_blocks += err ? 0 : map_count(map);
+        }
+    }
+    slots_thaw(pool->slots, extent);
+    if (err) {
+        keeper_failed(pool, err);
+        return true;
+    }
+    frame = tier_detach(pool, extent);
+    pool->crowded = false;
+    keeper_succeeded(pool);
+    pthread_mutex_unlock(&pool->lock);
+    tier_free(frame);
+    pthread_mutex_lock(&pool->lock);
+    return true;
+}
+
+static bool keeper_add_berths(struct pool *pool, uint32_t extent)
+{
+    struct berth **chunk = &pool->berths[extent / BERTH_CHUNK];
+
+    if (!*chunk)
+        *chunk = calloc(BERTH_CHUNK, sizeof(**chunk));
+    return *chunk;
+}
+
+/* Under the lock, left for the while. */
+static void keeper_grow(struct pool *pool)
+{
+    uint32_t extent = slots_grow(pool->slots);
+    int err = 0;
+
+    if (extent == SLOTS_NO_EXTENT) {
+        pool->why = "its bound is reached";
+        keeper_failed(pool, -ENOSPC);
+        return;
+    }
+    if (!keeper_add_berths(pool, extent))
+        err = -ENOMEM;
+    else if (!pool->backing)
+        slots_home(pool->slots, extent, true);
+    else if (!pool->tier)
+        err = keeper_find_home(pool, extent); /* in front, a home is found when it is spilled */
+    slots_grown(pool->slots, extent, !err);
+    if (err == -EAGAIN)
+        pool->awaiting = true;
+    else if (err)
+        keeper_failed(pool, err);
+    else if (pool->tier && pool->backing)
+        pool_kick(pool); /* nothing is known of what lies below */
+    else
+        keeper_succeeded(pool);
+    if (!err && slots_ample(pool->slots) >= pool->demand)
+        pool->demand = 0;
+}
+
+/* What a full pool with memory in front holds there is not given back: it is about to be spilled. */
+static bool keeper_leaves(void *arg, uint32_t extent)
+{
+    const struct pool *pool = arg;
+
+    return pool->backing && (pool_berth(pool, extent)->frame || !pool_berth(pool, extent)->homed);
+}
+
+static void keeper_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])
+{
+    uint64_t home = pool_berth(pool, extent)->home;
+    uint32_t from = 0;
+
+    for (uint32_t at = 0; at <= SLOTS_PER_EXTENT; at++) {
+        if (at < SLOTS_PER_EXTENT && map[at / 64] >> (at % 64) & 1)
+            continue;
+        if (from < at)
+            pool->backing->ops->punch(pool->backing, home + (uint64_t)from * BLOCK_SIZE,
+                                      (uint64_t)(at - from) * BLOCK_SIZE);
+        from = at + 1;
+    }
+}
+
+/* Under the lock, left for the while.  False: there is nothing to give back. */
+static bool keeper_thin(struct pool *pool)
+{
+    uint64_t used = slots_used(pool->slots), spare = slots_stored(pool->slots) - used;
+    uint64_t map[SLOTS_WORDS];
+    uint32_t least = spare > used / 6 + 2 * SLOTS_PER_EXTENT ? WORTH_IT : SLOTS_PER_EXTENT;
+    bool empty;
+
+    if (!pool_is_loose(pool) || (pool->full && !list_empty(&pool->waiters)))
+        return false;
+    uint32_t extent = slots_thin(pool->slots, least, keeper_leaves, pool, map, &empty);
+    if (extent == SLOTS_NO_EXTENT)
+        return false;
+    struct berth *berth = pool_berth(pool, extent);
+    if (pool->backing) {
+        pthread_mutex_unlock(&pool->lock);
+        keeper_punch(pool, extent, map);
+        if (empty)
+            pool->backing->ops->release(pool->backing, berth->home);
+        pthread_mutex_lock(&pool->lock);
+    } else {
+        tier_punch(pool, extent, map);
+    }
+    if (empty) {
+        struct frame *frame = berth->frame ? tier_detach(pool, extent) : NULL;
+        slots_home(pool->slots, extent, false);
+        berth->homed = false;
+        tier_free(frame);
+    }
+    slots_thinned(pool->slots, extent);
+    return true;
+}
+
+static bool keeper_wants_room(const struct pool *pool)
+{
+    const struct tier *tier = pool->tier;
+
+    return tier && pool->backing &&
+           (pool->crowded || !tier_has_room(tier, tier->budget / KEEPER_MARGIN));
+}
+
+static bool keeper_wants_slots(const struct pool *pool)
+{
+    uint64_t ample = slots_ample(pool->slots);
+
+    if (pool->awaiting)
+        return false;
+    return ample < pool->demand || (slots_used(pool->slots) && ample < KEEPER_AHEAD);
+}
+
+/* Full: until somebody wants something, and the last attempt is some time ago. */
+static void keeper_pause(struct pool *pool)
+{
+    struct timespec until;
+
+    while (!pool->stop && list_empty(&pool->waiters) && !pool_is_loose(pool))
+        pthread_cond_wait(&pool->work, &pool->lock);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += KEEPER_RETRY_MS * 1000000l;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!pool->stop && loop_now() - pool->tried < KEEPER_RETRY_MS &&
+           !(list_empty(&pool->waiters) && pool_is_loose(pool)))
+        if (pthread_cond_timedwait(&pool->work, &pool->lock, &until))
+            break;
+}
+
+static void *keeper_main(void *arg)
+{
+    struct pool *pool = arg;
+
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->stop) {
+        if (pool->full)
+            keeper_pause(pool);
+        if (pool->stop)
+            break;
+        if (keeper_thin(pool) || (keeper_wants_room(pool) && keeper_spill(pool)))
+            continue;
+        if (keeper_wants_slots(pool))
+            keeper_grow(pool);
+        else
+            pthread_cond_wait(&pool->work, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+int keeper_start(struct pool *pool)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(&pool->keeper, &attr, keeper_main, pool);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    pool->started = !err;
+    return -err;
+}
+
+void keeper_stop(struct pool *pool)
+{
+    if (!pool->started)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->stop = true;
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    pthread_join(pool->keeper, NULL);
+    pool->started = false;
+}
