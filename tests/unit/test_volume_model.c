@@ -148,7 +148,7 @@ static void load(uint32_t lanes, uint64_t base, bool faults, bool full, uint64_t
     }
     for (uint32_t i = 0; full && running; i++) {
         unit_sleep(20);
-        rig_extents(i % 4 ? 1 : 3);
+        rig_extents(i / 15 % 2 ? 3 : 1); /* longer than between two attempts */
     }
     rig_extents(32);
     for (uint32_t i = 0; i < CLIENTS; i++)
