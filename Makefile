@@ -24,7 +24,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo 0.1)
 Q       := $(if $(V),,@)
 
 # Everything the project needs to be built, tested and shown, as Debian packages.
-DEPS := gcc make pkg-config git libxen-dev xenstore-utils libssl-dev libaio-dev libjansson-dev \
+DEPS := gcc make pkg-config git libxen-dev xenstore-utils libssl-dev libaio-dev liblz4-dev libjansson-dev \
         libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
         qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio kmod busybox-static xz-utils fio \
         nbdkit libnbd-bin python3 perl procps util-linux
@@ -57,7 +57,7 @@ PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
 
 all: $(addprefix $(B)/,$(PROGRAMS))
 
-LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio
+LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4
 LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson
 LIBS_ephemctl       := -ljansson
 LIBS_block-ephem    := -lxenstore -ljansson

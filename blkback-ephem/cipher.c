@@ -65,7 +65,7 @@ static void store_le(uint8_t *at, uint64_t value, unsigned int bytes)
 }
 
 static int cipher_run(EVP_CIPHER_CTX *ctx, const struct cipher_tweak *tweak, const uint8_t *in,
-                      uint8_t *out)
+                      uint8_t *out, uint32_t bytes)
 {
     uint8_t iv[16];
     int len = 0;
@@ -74,20 +74,20 @@ static int cipher_run(EVP_CIPHER_CTX *ctx, const struct cipher_tweak *tweak, con
     store_le(iv + 8, tweak->slot, 6);
     store_le(iv + 14, tweak->pool, 2);
     if (EVP_CipherInit_ex(ctx, NULL, NULL, NULL, iv, -1) == 1 &&
-        EVP_CipherUpdate(ctx, out, &len, in, CIPHER_UNIT) == 1 && len == (int)CIPHER_UNIT)
+        EVP_CipherUpdate(ctx, out, &len, in, (int)bytes) == 1 && len == (int)bytes)
         return 0;
-    OPENSSL_cleanse(out, CIPHER_UNIT);
+    OPENSSL_cleanse(out, bytes);
     return -EIO;
 }
 
 int cipher_encrypt(struct cipher *cipher, const struct cipher_tweak *tweak, const uint8_t *in,
-                   uint8_t *out)
+                   uint8_t *out, uint32_t bytes)
 {
-    return cipher_run(cipher->encrypt, tweak, in, out);
+    return cipher_run(cipher->encrypt, tweak, in, out, bytes);
 }
 
 int cipher_decrypt(struct cipher *cipher, const struct cipher_tweak *tweak, const uint8_t *in,
-                   uint8_t *out)
+                   uint8_t *out, uint32_t bytes)
 {
-    return cipher_run(cipher->decrypt, tweak, in, out);
+    return cipher_run(cipher->decrypt, tweak, in, out, bytes);
 }

@@ -26,11 +26,11 @@ struct cipher_tweak {
 int cipher_open(struct cipher **out, const struct key *key);
 void cipher_close(struct cipher *cipher);
 
-/* One unit from `in` to `out`, which may be the same.  0, or -EIO and `out` is zeroed, so that nothing
- * wrong is used. */
+/* One unit of `bytes`, CIPHER_UNIT or less and a multiple of 16, from `in` to `out`, which may be the
+ * same.  0, or -EIO and `out` is zeroed, so that nothing wrong is used. */
 int cipher_encrypt(struct cipher *cipher, const struct cipher_tweak *tweak, const uint8_t *in,
-                   uint8_t *out);
+                   uint8_t *out, uint32_t bytes);
 int cipher_decrypt(struct cipher *cipher, const struct cipher_tweak *tweak, const uint8_t *in,
-                   uint8_t *out);
+                   uint8_t *out, uint32_t bytes);
 
 #endif

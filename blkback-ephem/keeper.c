@@ -189,12 +189,16 @@ static void keeper_grow(struct pool *pool)
         pool->demand = 0;
 }
 
-/* What a full pool with memory in front holds there is not given back: it is about to be spilled. */
+/* Not thinned: what is about to be spilled, and what users will need soon. */
 static bool keeper_leaves(void *arg, uint32_t extent)
 {
     const struct pool *pool = arg;
+    uint32_t nfree = slots_extent_free(pool->slots, extent);
 
-    return pool->backing && (pool_berth(pool, extent)->frame || !pool_berth(pool, extent)->homed);
+    if (pool->backing && (pool_berth(pool, extent)->frame || !pool_berth(pool, extent)->homed))
+        return true;
+    return nfree >= SLOTS_AMPLE_FREE &&
+           slots_ample(pool->slots) < nfree + KEEPER_AHEAD + pool->demand;
 }
 
 static void keeper_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])
@@ -220,7 +224,7 @@ static bool keeper_thin(struct pool *pool)
     uint32_t least = spare > used / 6 + 2 * SLOTS_PER_EXTENT ? WORTH_IT : SLOTS_PER_EXTENT;
     bool empty;
 
-    if (!pool_is_loose(pool) || (pool->full && !list_empty(&pool->waiters)))
+    if (!pool_is_loose(pool))
         return false;
     uint32_t extent = slots_thin(pool->slots, least, keeper_leaves, pool, map, &empty);
     if (extent == SLOTS_NO_EXTENT)
@@ -262,21 +266,20 @@ static bool keeper_wants_slots(const struct pool *pool)
     return ample < pool->demand || (slots_used(pool->slots) && ample < KEEPER_AHEAD);
 }
 
-/* Full: until somebody wants something, and the last attempt is some time ago. */
-static void keeper_pause(struct pool *pool)
+/* Until something happens, at most `ms`; 0: for ever. */
+static void keeper_wait(struct pool *pool, uint64_t ms)
 {
     struct timespec until;
 
-    while (!pool->stop && list_empty(&pool->waiters) && !pool_is_loose(pool))
+    if (!ms) {
         pthread_cond_wait(&pool->work, &pool->lock);
+        return;
+    }
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += KEEPER_RETRY_MS * 1000000l;
+    until.tv_nsec += (long)ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
-    while (!pool->stop && loop_now() - pool->tried < KEEPER_RETRY_MS &&
-           !(list_empty(&pool->waiters) && pool_is_loose(pool)))
-        if (pthread_cond_timedwait(&pool->work, &pool->lock, &until))
-            break;
+    pthread_cond_timedwait(&pool->work, &pool->lock, &until);
 }
 
 static void *keeper_main(void *arg)
@@ -285,16 +288,18 @@ static void *keeper_main(void *arg)
 
     pthread_mutex_lock(&pool->lock);
     while (!pool->stop) {
-        if (pool->full)
-            keeper_pause(pool);
-        if (pool->stop)
-            break;
-        if (keeper_thin(pool) || (keeper_wants_room(pool) && keeper_spill(pool)))
+        uint64_t ago = loop_now() - pool->tried;
+
+        if (keeper_thin(pool))
             continue;
-        if (keeper_wants_slots(pool))
+        if (pool->full && ago < KEEPER_RETRY_MS)
+            keeper_wait(pool, list_empty(&pool->waiters) ? 0 : KEEPER_RETRY_MS - ago);
+        else if (keeper_wants_room(pool) && keeper_spill(pool))
+            continue;
+        else if (keeper_wants_slots(pool))
             keeper_grow(pool);
         else
-            pthread_cond_wait(&pool->work, &pool->lock);
+            keeper_wait(pool, 0);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "press.h"
 #include "slots.h"
 
 #define LANE_HOLD_MS 200u
@@ -58,7 +59,10 @@ int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, con
     if (!lane)
         return -ENOMEM;
     int err = cipher_open(&lane->cipher, key);
+    if (!err && pool_is_packed(pool))
+        err = press_open(&lane->press);
     if (err) {
+        cipher_close(lane->cipher);
         free(lane);
         return err;
     }
@@ -84,6 +88,7 @@ void lane_close(struct lane *lane)
     if (!lane)
         return;
     pool_forget(lane->pool, &lane->waiter);
+    press_close(lane->press);
     cipher_close(lane->cipher);
     free(lane);
 }
@@ -116,7 +121,8 @@ static int lane_decrypt_run(struct vio *io, uint32_t at, uint32_t count)
 {
     for (uint32_t i = at; i < at + count; i++) {
         struct cipher_tweak tweak = vio_tweak(io, i);
-        int err = cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i), vio_page(io, i));
+        int err = cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i), vio_page(io, i),
+                                 BLOCK_SIZE);
         if (err)
             return err;
     }
@@ -200,18 +206,35 @@ static void lane_start(struct part *part, struct vio *io, uint32_t at, uint32_t 
                  pool_offset(lane->pool, io->slot[at]));
 }
 
+/* One entry from memory, when it lies there.  0, -ENOENT, or -EIO. */
+static int lane_read_one(struct vio *io, uint32_t i)
+{
+    struct lane *lane = io->lane;
+    struct cipher_tweak tweak = vio_tweak(io, i);
+    uint32_t bytes = BLOCK_SIZE;
+    const uint8_t *memory = lane->press ? pool_unit(lane->pool, io->slot[i], &bytes)
+                                        : pool_peek(lane->pool, io->slot[i]);
+
+    if (!memory)
+        return lane->press ? -EIO : -ENOENT;
+    if (bytes == BLOCK_SIZE)
+        return cipher_decrypt(lane->cipher, &tweak, memory, vio_page(io, i), bytes);
+    int err = cipher_decrypt(lane->cipher, &tweak, memory, press_scratch(lane->press), bytes);
+    if (!err)
+        err = press_unfold(lane->press, bytes, vio_page(io, i));
+    press_wipe(lane->press);
+    return err;
+}
+
 /* Entries from `at` that need no operation: how many. */
 static uint32_t lane_read_memory(struct vio *io, uint32_t at)
 {
-    struct lane *lane = io->lane;
     uint32_t n = 0;
 
     while (at + n < io->entries && io->slot[at + n] <= INDEX_MAX_SLOT) {
-        const uint8_t *memory = pool_peek(lane->pool, io->slot[at + n]);
-        struct cipher_tweak tweak = vio_tweak(io, at + n);
-        if (!memory)
+        int err = lane_read_one(io, at + n);
+        if (err == -ENOENT)
             break;
-        int err = cipher_decrypt(lane->cipher, &tweak, memory, vio_page(io, at + n));
         if (err)
             io->error = err;
         n++;

@@ -42,6 +42,7 @@ struct lane {
     struct iothread *thread;
     struct pool *pool;
     struct cipher *cipher;
+    struct press *press; /* NULL but where blocks are compressed */
     struct iothread_hook hook;
     struct list idle;    /* parts */
     struct list starved; /* vios in the middle of a read */

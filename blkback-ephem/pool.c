@@ -20,12 +20,14 @@ static int pool_open_tier(struct pool *pool)
     const struct pool_config *config = &pool->config;
     uint64_t bytes = config->kind == POOL_RAM ? config->bytes : config->ram;
 
+    if (config->kind == POOL_RAM && config->lz4)
+        return pack_open(&pool->pack, bytes);
     return bytes ? tier_open(&pool->tier, bytes) : 0;
 }
 
 static uint32_t pool_most_extents(const struct pool_config *config)
 {
-    if (config->kind != POOL_RAM)
+    if (config->kind != POOL_RAM || config->lz4)
         return POOL_EXTENTS;
     return (uint32_t)min_u64(config->bytes / BACKING_EXTENT, POOL_EXTENTS);
 }
@@ -85,6 +87,7 @@ void pool_close(struct pool *pool)
         return;
     keeper_stop(pool);
     tier_close(pool);
+    pack_close(pool->pack);
     slots_close(pool->slots);
     for (uint32_t i = 0; i < BERTH_CHUNKS; i++)
         free(pool->berths[i]);
@@ -102,7 +105,7 @@ uint16_t pool_id(const struct pool *pool)
 
 bool pool_has_memory(const struct pool *pool)
 {
-    return pool->tier;
+    return pool->tier || pool->pack;
 }
 
 int pool_fd(const struct pool *pool)
@@ -173,13 +176,31 @@ static int pool_pick_below(struct pool *pool, struct pool_slots *slots, uint32_t
     return 0;
 }
 
+/* In units of what each block compresses to. */
+static int pool_pick_packed(struct pool *pool, struct pool_slots *slots, uint32_t reserve)
+{
+    if (!pack_has_room(pool->pack, slots->n + reserve)) {
+        pool->full = true;
+        pool->tried = loop_now();
+        pool->why = "its bound is reached";
+        return -ENOSPC;
+    }
+    if (slots_ample(pool->slots) < slots->n || !pool_take_from(pool, slots, SLOTS_AMPLE))
+        return -EAGAIN;
+    pack_promise(pool->pack, slots->n);
+    slots->ram = true;
+    return 0;
+}
+
 int pool_take(struct pool *pool, struct pool_slots *slots, bool first, struct pool_waiter *waiter)
 {
     uint32_t reserve = first ? POOL_RESERVE : 0;
     int err;
 
     pthread_mutex_lock(&pool->lock);
-    err = pool->tier ? pool_pick_ram(pool, slots, reserve) : -EAGAIN;
+    err = pool->pack   ? pool_pick_packed(pool, slots, reserve)
+          : pool->tier ? pool_pick_ram(pool, slots, reserve)
+                       : -EAGAIN;
     /* Where memory stands in front, what is below only helps out for what it holds already. */
     if (err && pool->backing && (!pool->tier || (pool->full && !first)))
         err = pool_pick_below(pool, slots, reserve);
@@ -209,8 +230,10 @@ void pool_settle(struct pool *pool, const struct pool_slots *slots)
     if (!slots->ram)
         return;
     pthread_mutex_lock(&pool->lock);
-    for (uint32_t i = 0; i < slots->n; i++)
+    for (uint32_t i = 0; i < slots->n && pool->tier; i++)
         tier_settle(pool, slots->slot[i]);
+    if (pool->pack)
+        pack_unpromise(pool->pack, slots->n);
     if (pool->crowded)
         pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
@@ -228,6 +251,8 @@ bool pool_is_loose(const struct pool *pool)
 /* Under the lock: something has come free. */
 static void pool_freed(struct pool *pool)
 {
+    if (pool->pack)
+        pool->full = false;
     pool_kick(pool);
     if (pool_is_loose(pool))
         pthread_cond_signal(&pool->work);
@@ -237,13 +262,17 @@ void pool_untake(struct pool *pool, const struct pool_slots *slots, bool bad)
 {
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < slots->n; i++) {
-        if (slots->ram)
+        if (pool->pack)
+            pack_drop(pool->pack, slots->slot[i]);
+        else if (slots->ram)
             tier_uncharge(pool, slots->slot[i]);
         if (bad)
             slots_spoil(pool->slots, slots->slot[i]);
         else
             slots_give(pool->slots, slots->slot[i]);
     }
+    if (pool->pack)
+        pack_unpromise(pool->pack, slots->n);
     pool_freed(pool);
     pthread_mutex_unlock(&pool->lock);
 }
@@ -256,6 +285,8 @@ void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot)
     for (uint32_t i = 0; i < n; i++) {
         if (pool->tier)
             tier_give(pool, slot[i]);
+        if (pool->pack)
+            pack_drop(pool->pack, slot[i]);
         slots_give(pool->slots, slot[i]);
     }
     pool_freed(pool);
@@ -311,11 +342,29 @@ void pool_count_write(struct pool *pool, uint32_t blocks)
 
 uint64_t pool_allowance(const struct pool *pool)
 {
-    uint64_t stored = slots_stored(pool->slots) * BLOCK_SIZE;
+    uint64_t stored = pool->pack ? pack_used(pool->pack) : slots_stored(pool->slots) * BLOCK_SIZE;
 
     if (!pool->config.bytes)
         return UINT64_MAX;
     return pool->config.bytes > stored ? pool->config.bytes - stored : 0;
+}
+
+bool pool_is_packed(const struct pool *pool)
+{
+    return pool->pack;
+}
+
+uint8_t *pool_put(struct pool *pool, uint32_t slot, uint32_t bytes)
+{
+    pthread_mutex_lock(&pool->lock);
+    uint8_t *unit = pack_put(pool->pack, slot, bytes);
+    pthread_mutex_unlock(&pool->lock);
+    return unit;
+}
+
+const uint8_t *pool_unit(const struct pool *pool, uint32_t slot, uint32_t *bytes)
+{
+    return pack_find(pool->pack, slot, bytes);
 }
 
 void pool_stats(struct pool *pool, struct pool_stats *stats)
@@ -332,6 +381,10 @@ void pool_stats(struct pool *pool, struct pool_stats *stats)
         .write_blocks = pool->write_blocks,
         .low_since = pool->low_since,
     };
+    if (pool->pack) {
+        stats->taken = stats->ram = pack_used(pool->pack);
+        stats->memory += pack_memory(pool->pack);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -96,6 +96,14 @@ void pool_read_lock(struct pool *pool);
 void pool_read_unlock(struct pool *pool);
 const uint8_t *pool_peek(const struct pool *pool, uint32_t slot);
 
+/*
+ * Where blocks are kept compressed (pool_is_packed): room for `bytes` of a slot's contents, until it
+ * is settled or untaken; NULL for the moment without memory.  And those of a settled one.
+ */
+bool pool_is_packed(const struct pool *pool);
+uint8_t *pool_put(struct pool *pool, uint32_t slot, uint32_t bytes);
+const uint8_t *pool_unit(const struct pool *pool, uint32_t slot, uint32_t *bytes);
+
 /* A write is held for want of space, or no longer; the first and the last are logged, once each. */
 void pool_hold(struct pool *pool);
 void pool_unhold(struct pool *pool);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "backing.h"
+#include "pack.h"
 #include "pool.h"
 #include "slots.h"
 
@@ -39,6 +40,7 @@ struct pool {
     struct pool_config config;
     struct backing *backing; /* NULL: memory only */
     struct tier *tier;       /* NULL: none */
+    struct pack *pack;       /* NULL: none; then there is nothing else */
     pthread_mutex_t lock;    /* short; all below is under it */
     struct slots *slots;
     struct berth *berths[BERTH_CHUNKS]; /* chunks are added, never moved */

@@ -15,7 +15,6 @@
 #include "extent.h"
 #include "util.h"
 
-#define AMPLE 192u
 #define LISTS 17u
 
 struct slots {
@@ -61,7 +60,7 @@ static struct extent *slots_extent(const struct slots *slots, uint32_t slot)
 /* What it adds to slots_ample. */
 static uint32_t extent_ample(const struct slots *slots, const struct extent *extent)
 {
-    if (extent != slots->current && (extent->frozen || extent->nfree < AMPLE))
+    if (extent != slots->current && (extent->frozen || extent->nfree < SLOTS_AMPLE_FREE))
         return 0;
     return extent->nfree;
 }
@@ -103,7 +102,7 @@ static void slots_set_current(struct slots *slots, struct extent *extent)
 
 static struct extent *slots_best(const struct slots *slots, enum slots_from from)
 {
-    for (uint32_t i = LISTS; i-- > (from == SLOTS_AMPLE ? AMPLE / 64 : 0);) {
+    for (uint32_t i = LISTS; i-- > (from == SLOTS_AMPLE ? SLOTS_AMPLE_FREE / 64 : 0);) {
         list_for_each(it, &slots->by_free[i])
         {
             struct extent *extent = container_of(it, struct extent, by_free);
@@ -223,7 +222,7 @@ static struct extent *slots_holed(const struct slots *slots, uint32_t least)
 
 uint32_t slots_grow(struct slots *slots)
 {
-    struct extent *extent = slots_holed(slots, AMPLE);
+    struct extent *extent = slots_holed(slots, SLOTS_AMPLE_FREE);
 
     if (!extent)
         extent = slots_extend(slots);
@@ -319,6 +318,11 @@ void slots_home(struct slots *slots, uint32_t number, bool homed)
 uint32_t slots_current(const struct slots *slots)
 {
     return slots->current ? slots->current->number : SLOTS_NO_EXTENT;
+}
+
+uint32_t slots_extent_free(const struct slots *slots, uint32_t number)
+{
+    return slots->extents[number]->nfree;
 }
 
 bool slots_has_empty(const struct slots *slots)

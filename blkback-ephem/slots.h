@@ -25,9 +25,11 @@ struct slots;
 int slots_open(struct slots **out, uint32_t extents);
 void slots_close(struct slots *slots);
 
+#define SLOTS_AMPLE_FREE 192u /* free slots of an extent: reuse still goes out in runs */
+
 /* Which extents may be taken from. */
 enum slots_from {
-    SLOTS_AMPLE, /* those with long runs: at least 3/16 free */
+    SLOTS_AMPLE, /* those with SLOTS_AMPLE_FREE */
     SLOTS_ANY,   /* crowded ones too, when the pool cannot grow */
     SLOTS_HOMED, /* of these, those marked by slots_home */
 };
@@ -72,7 +74,8 @@ void slots_home(struct slots *slots, uint32_t extent, bool homed);
 
 /* The extent being taken from, or SLOTS_NO_EXTENT. */
 uint32_t slots_current(const struct slots *slots);
-/* An extent that is all free, besides that. */
+uint32_t slots_extent_free(const struct slots *slots, uint32_t extent);
+/* An extent that is all free, besides the current one. */
 bool slots_has_empty(const struct slots *slots);
 
 /* In slots: with storage below, in use, free, and of these free in ample extents. */

@@ -14,7 +14,7 @@
 #include "lane_state.h"
 
 #include <errno.h>
-#include <string.h>
+#include "press.h"
 
 #define SHALLOW     8u  /* a queue like that gains nothing from gathering */
 #define ENOUGH      32u /* blocks: no reason to wait for more */
@@ -46,7 +46,8 @@ static void sweep_end(struct vio *io)
         /* Only the plaintext may be tried again: it will get new slots and generations. */
         for (uint32_t i = 0; i < io->blocks; i++) {
             struct cipher_tweak tweak = vio_tweak(io, i);
-            if (cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i), vio_page(io, i)))
+            if (cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i), vio_page(io, i),
+                               BLOCK_SIZE))
                 io->error = -EIO;
         }
     }
@@ -170,7 +171,21 @@ static void sweep_issue(struct lane *lane)
     }
 }
 
-/* Encrypts into memory, or in place to be written from there. */
+/* Compressed, then encrypted as one unit. */
+static int sweep_press(struct vio *io, uint32_t i)
+{
+    struct lane *lane = io->lane;
+    struct cipher_tweak tweak = vio_tweak(io, i);
+    uint32_t bytes;
+    const uint8_t *plain = press_block(lane->press, vio_page(io, i), &bytes);
+    uint8_t *unit = pool_put(lane->pool, io->slot[i], bytes);
+    int err = unit ? cipher_encrypt(lane->cipher, &tweak, plain, unit, bytes) : -EAGAIN;
+
+    press_wipe(lane->press);
+    return err;
+}
+
+/* Into memory, or in place to be written from there. */
 static int sweep_encrypt(struct vio *io)
 {
     struct lane *lane = io->lane;
@@ -179,8 +194,11 @@ static int sweep_encrypt(struct vio *io)
     for (uint32_t i = 0; i < io->blocks && !err; i++) {
         struct cipher_tweak tweak = vio_tweak(io, i);
         uint8_t *page = vio_page(io, i);
-        err = cipher_encrypt(lane->cipher, &tweak, page,
-                             io->ram ? pool_memory(lane->pool, io->slot[i]) : page);
+        if (lane->press)
+            err = sweep_press(io, i);
+        else
+            err = cipher_encrypt(lane->cipher, &tweak, page,
+                                 io->ram ? pool_memory(lane->pool, io->slot[i]) : page, BLOCK_SIZE);
     }
     return err;
 }

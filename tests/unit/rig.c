@@ -25,7 +25,7 @@
 #include "unit.h"
 
 #define ARENA_BYTES (3u << 19) /* 384 pages: one request of VIO_MAX and a few small ones */
-#define WAIT_MS     20000u
+#define WAIT_MS     90000u
 #define EXTENT      ((uint64_t)SLOTS_PER_EXTENT * BLOCK_SIZE)
 
 static _Atomic uint32_t extents_allowed, extents_taken;

@@ -121,9 +121,9 @@ static void tweak_layout(void)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         xts(key.bytes, rows[i].bytes, plain, want, CIPHER_UNIT);
         memcpy(unit, plain, CIPHER_UNIT);
-        CU_ASSERT_EQUAL(cipher_encrypt(cipher, &rows[i].tweak, unit, unit), 0);
+        CU_ASSERT_EQUAL(cipher_encrypt(cipher, &rows[i].tweak, unit, unit, CIPHER_UNIT), 0);
         CU_ASSERT_EQUAL(memcmp(unit, want, CIPHER_UNIT), 0);
-        CU_ASSERT_EQUAL(cipher_decrypt(cipher, &rows[i].tweak, unit, unit), 0);
+        CU_ASSERT_EQUAL(cipher_decrypt(cipher, &rows[i].tweak, unit, unit, CIPHER_UNIT), 0);
         CU_ASSERT_EQUAL(memcmp(unit, plain, CIPHER_UNIT), 0);
     }
     cipher_close(cipher);
@@ -146,12 +146,12 @@ static void no_state_between_units(void)
         memset(a, i, CIPHER_UNIT);
         memset(b, i, CIPHER_UNIT);
         if (i % 3 == 0)
-            cipher_decrypt(one, &tweak, a, a);
+            cipher_decrypt(one, &tweak, a, a, CIPHER_UNIT);
         memset(a, i, CIPHER_UNIT);
-        CU_ASSERT_EQUAL(cipher_encrypt(one, &tweak, a, a), 0);
-        CU_ASSERT_EQUAL(cipher_encrypt(two, &tweak, b, b), 0);
+        CU_ASSERT_EQUAL(cipher_encrypt(one, &tweak, a, a, CIPHER_UNIT), 0);
+        CU_ASSERT_EQUAL(cipher_encrypt(two, &tweak, b, b, CIPHER_UNIT), 0);
         CU_ASSERT_EQUAL(memcmp(a, b, CIPHER_UNIT), 0);
-        CU_ASSERT_EQUAL(cipher_decrypt(two, &tweak, a, a), 0);
+        CU_ASSERT_EQUAL(cipher_decrypt(two, &tweak, a, a, CIPHER_UNIT), 0);
         CU_ASSERT(a[0] == (uint8_t)i && memcmp(a, a + 1, CIPHER_UNIT - 1) == 0);
     }
     cipher_close(one);
