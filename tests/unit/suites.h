@@ -20,6 +20,7 @@
     X(ring_judge)                                                                                  \
     X(pool)                                                                                        \
     X(arena)                                                                                       \
+    X(limit)                                                                                       \
     X(iothread)                                                                                    \
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
