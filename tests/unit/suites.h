@@ -22,6 +22,7 @@
     X(arena)                                                                                       \
     X(limit)                                                                                       \
     X(iothread)                                                                                    \
+    X(pump)                                                                                        \
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \

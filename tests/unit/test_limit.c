@@ -97,6 +97,18 @@ static void one_a_second(void)
     limit_close(limit);
 }
 
+/* A third of a second is no whole number of ns. */
+static void three_a_second(void)
+{
+    begin(3, 0);
+    CU_ASSERT_EQUAL(take_all(10), 1);
+    clock_ns += SECOND / 3;
+    CU_ASSERT_EQUAL(take_all(10), 0);
+    clock_ns += 1;
+    CU_ASSERT_EQUAL(take_all(10), 1);
+    limit_close(limit);
+}
+
 static void overdrawn_once(void)
 {
     begin(0, 1000000);
@@ -260,6 +272,35 @@ static void four_threads_bytes(void)
     }
 }
 
+#define SPENDS 200000u
+
+static void *spender_run(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < SPENDS; i++) {
+        limit_spend(limit, 20);
+        limit_refund(limit, 5);
+    }
+    return NULL;
+}
+
+/* A byte is a ns: what four threads spend at one instant adds up to the last of them. */
+static void nothing_lost(void)
+{
+    pthread_t ids[THREADS];
+
+    begin(0, SECOND);
+    for (uint32_t i = 0; i < THREADS; i++)
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&ids[i], NULL, spender_run, NULL), 0);
+    for (uint32_t i = 0; i < THREADS; i++)
+        pthread_join(ids[i], NULL);
+    limit_spend(limit, SECOND / 10 - 1 - THREADS * SPENDS * 15);
+    CU_ASSERT_EQUAL(limit_take(limit), 0);
+    limit_spend(limit, 1);
+    CU_ASSERT_NOT_EQUAL(limit_take(limit), 0);
+    limit_close(limit);
+}
+
 /* The stricter of both holds. */
 static void both_rates(void)
 {
@@ -284,6 +325,7 @@ int suite_limit(void)
         {"unlimited", unlimited},
         {"waits", waits},
         {"one a second", one_a_second},
+        {"three a second", three_a_second},
         {"overdrawn by one request", overdrawn_once},
         {"refunds", refunds},
         {"nothing without bytes", nothing_without_bytes},
@@ -291,6 +333,7 @@ int suite_limit(void)
         {"the real clock", real_clock},
         {"four threads", four_threads},
         {"four threads, bytes", four_threads_bytes},
+        {"four threads spend", nothing_lost},
         {"both rates", both_rates},
     };
 
