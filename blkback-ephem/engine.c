@@ -89,7 +89,7 @@ static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
     for (uint32_t i = 0; i < engine->count && !err; i++) {
         err = lane_open(&engine->lanes[i], engine->threads[i], engine->pool, engine->key);
         if (!err && engine->xen)
-            err = pump_open(&engine->pumps[i], engine->lanes[i], engine->hv);
+            err = pump_open(&engine->pumps[i], engine->lanes[i], engine->hv, engine->limit);
     }
     if (err)
         snprintf(text, ENGINE_TEXT, "cipher not available: %s", strerror(-err));

@@ -22,7 +22,7 @@
 
 static const char usage[] =
     "usage: blkback-ephem serve --volume NAME=SPEC [--volume ...] --pool dir:PATH --nbd SOCKET\n"
-    "                           [--threads N]\n"
+    "                           [--threads N] [--iops N] [--bandwidth SIZE]\n"
     "       blkback-ephem worker --fd N\n"
     "       blkback-ephem --help | --version\n"
     "\n"
@@ -35,6 +35,8 @@ static const char usage[] =
     "  --nbd SOCKET        unix socket to listen on; one NBD export a volume, the first the "
     "default\n"
     "  --threads N         I/O threads, 1 to 16 (default 2)\n"
+    "  --iops N            requests a second, of all clients together (default: no limit)\n"
+    "  --bandwidth SIZE    bytes a second, likewise\n"
     "  --fd N              worker: socket to blkback-ephemd, which starts workers by itself\n";
 
 static int main_serve(int argc, char **argv)
@@ -43,6 +45,8 @@ static int main_serve(int argc, char **argv)
                                             {"pool", required_argument, NULL, 'p'},
                                             {"nbd", required_argument, NULL, 'n'},
                                             {"threads", required_argument, NULL, 't'},
+                                            {"iops", required_argument, NULL, 'i'},
+                                            {"bandwidth", required_argument, NULL, 'b'},
                                             {NULL, 0, NULL, 0}};
     struct serve_options serve = {.threads = 2};
     uint64_t threads = 2;
@@ -57,6 +61,8 @@ static int main_serve(int argc, char **argv)
             serve.nbd = optarg;
         } else if (c == 't' && !parse_u64(optarg, WIRE_THREADS, &threads) && threads) {
             serve.threads = (uint32_t)threads;
+        } else if (c == 'i' && !parse_u64(optarg, UINT64_MAX, &serve.iops)) {
+        } else if (c == 'b' && !parse_size(optarg, &serve.bandwidth)) {
         } else if (c == '?') {
             return 2;
         } else {

@@ -164,7 +164,7 @@ static void nbd_free(struct nbd *nbd)
 }
 
 int nbd_open(struct nbd **out, struct loop *loop, int listener, const struct nbd_export *exports,
-             size_t nexports, struct lane *const *lanes, size_t nlanes)
+             size_t nexports, struct lane *const *lanes, size_t nlanes, struct limit *limit)
 {
     struct nbd *nbd = calloc(1, sizeof(*nbd));
     int err = -ENOMEM;
@@ -186,7 +186,7 @@ int nbd_open(struct nbd **out, struct loop *loop, int listener, const struct nbd
     for (size_t i = 0; i < nexports; i++)
         nbd->exports[i] = exports[i];
     for (size_t i = 0; i < nlanes; i++)
-        nbd->homes[i] = (struct nbd_home){.nbd = nbd, .lane = lanes[i]};
+        nbd->homes[i] = (struct nbd_home){.nbd = nbd, .lane = lanes[i], .limit = limit};
     nbd_each_home(nbd, home_open);
     err = loop_add(loop, &nbd->listener, EPOLLIN);
     if (err) {

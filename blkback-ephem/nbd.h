@@ -8,6 +8,7 @@
 #define EPHEM_NBD_H
 
 #include <stddef.h>
+#include "limit.h"
 #include "volume.h"
 
 struct loop;
@@ -20,10 +21,10 @@ struct nbd_export {
 
 /*
  * Accepts on `listener` (non-blocking, the caller's) from `loop`'s thread.  The first export is the
- * default one.  Lanes must run already.  0 or negative errno.
+ * default one.  Lanes must run already.  `limit` is asked before each request.  0 or negative errno.
  */
 int nbd_open(struct nbd **out, struct loop *loop, int listener, const struct nbd_export *exports,
-             size_t nexports, struct lane *const *lanes, size_t nlanes);
+             size_t nexports, struct lane *const *lanes, size_t nlanes, struct limit *limit);
 
 /* Stops accepting, hangs up every connection, and returns when nothing of it is in flight. */
 void nbd_close(struct nbd *nbd);

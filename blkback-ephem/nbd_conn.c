@@ -6,7 +6,8 @@
  * requests costs one system call; the payload of a write goes straight into the request's buffer.
  * What the client may make us hold is bounded: its requests, a share of the arena, one page.  While
  * it is at a bound its socket is not read, so it stalls itself; should another wait for pages in
- * vain all the same, one that moves nothing is hung up on.
+ * vain all the same, one that moves nothing is hung up on.  The same goes for the guest's rate: once
+ * it is used up, the next request stays where it is until a timer goes on with it.
  */
 #include "nbd_conn.h"
 
@@ -57,7 +58,8 @@ static bool conn_receiving(const struct nbd_conn *conn)
 /* Is there room for what the client sends next? */
 static bool conn_hungry(const struct nbd_conn *conn)
 {
-    if (conn->dead || conn->draining || conn->stalled || !list_empty(&conn->waiter.link))
+    if (conn->dead || conn->draining || conn->throttled || conn->stalled ||
+        !list_empty(&conn->waiter.link))
         return false;
     if (conn->handshake)
         return !conn->handshake->reply_bytes;
@@ -92,6 +94,31 @@ static bool conn_negotiate(struct nbd_conn *conn)
     return step != NBD_STEP_MORE;
 }
 
+static void conn_resume(struct loop_timer *timer)
+{
+    struct nbd_conn *conn = container_of(timer, struct nbd_conn, resume);
+
+    conn->throttled = false;
+    nbd_conn_touch(conn);
+}
+
+/* True when it was used up: the next request, unless its guest has asked enough. */
+static bool conn_take(struct nbd_conn *conn)
+{
+    const uint8_t *header = conn->page + conn->from;
+    uint32_t ms = nbd_request_ends(header) ? 0 : limit_take(conn->home->limit);
+
+    if (ms) {
+        conn->throttled = true;
+        loop_timer_set(iothread_loop(conn_thread(conn)), &conn->resume, ms);
+        return false;
+    }
+    conn->from += NBD_REQUEST_BYTES;
+    if (nbd_request_take(conn, header))
+        nbd_conn_hang_up(conn);
+    return true;
+}
+
 static bool conn_parse(struct nbd_conn *conn)
 {
     uint32_t have = conn->to - conn->from;
@@ -110,12 +137,8 @@ static bool conn_parse(struct nbd_conn *conn)
             nbd_request_received(request);
     } else if (conn->handshake) {
         return conn_negotiate(conn);
-    } else if (have < NBD_REQUEST_BYTES) {
-        return false;
     } else {
-        conn->from += NBD_REQUEST_BYTES;
-        if (nbd_request_take(conn, conn->page + conn->from - NBD_REQUEST_BYTES))
-            nbd_conn_hang_up(conn);
+        return have >= NBD_REQUEST_BYTES && conn_take(conn);
     }
     return true;
 }
@@ -215,7 +238,8 @@ static void conn_ready(struct loop_source *source, uint32_t events)
 /* Does the client have to move for us to go on? */
 static bool conn_awaits(const struct nbd_conn *conn)
 {
-    return conn->blocked || conn->draining || conn_receiving(conn) || conn->from < conn->to;
+    return conn->blocked || conn->draining || conn_receiving(conn) ||
+           (conn->from < conn->to && !conn->throttled);
 }
 
 static void conn_watch(struct nbd_conn *conn)
@@ -260,6 +284,7 @@ void nbd_conn_hang_up(struct nbd_conn *conn)
     conn->dead = true;
     loop_remove(&conn->source);
     loop_timer_stop(&conn->timer);
+    loop_timer_stop(&conn->resume);
     list_remove(&conn->waiter.link);
     nbd_request_drop_all(conn);
     conn_drop_page(conn);
@@ -327,6 +352,7 @@ int nbd_conn_open(struct nbd_conn **out, struct nbd_home *home, int fd,
     conn->start.run = conn_start;
     conn->source = (struct loop_source){.fd = fd, .ready = conn_ready};
     conn->timer.fire = conn_late;
+    conn->resume.fire = conn_resume;
     conn->waiter.ready = conn_buffer_ready;
     list_init(&conn->link);
     list_init(&conn->touched);

@@ -25,6 +25,7 @@ struct nbd_conn;
 struct nbd_home {
     struct nbd *nbd;
     struct lane *lane;
+    struct limit *limit;
     struct iothread_hook hook;
     struct list conns, touched;
 };
@@ -57,13 +58,14 @@ struct nbd_conn {
     struct work start;
     struct loop_source source;
     uint32_t events; /* asked for */
-    struct loop_timer timer;
+    struct loop_timer timer, resume;
     struct arena_waiter waiter;
-    bool watched;  /* the timer runs */
-    bool moved;    /* bytes went through since it was set */
-    bool blocked;  /* the socket takes no more for now */
-    bool draining; /* reads no more; ends when everything is answered */
-    bool dead;     /* ends when nothing of it is in the volume */
+    bool watched;   /* the timer runs */
+    bool moved;     /* bytes went through since it was set */
+    bool blocked;   /* the socket takes no more for now */
+    bool throttled; /* reads no more until `resume` */
+    bool draining;  /* reads no more; ends when everything is answered */
+    bool dead;      /* ends when nothing of it is in the volume */
 
     struct nbd_handshake *handshake; /* NULL while serving */
     size_t greeted;                  /* bytes sent of its reply */
@@ -99,7 +101,8 @@ void nbd_reply_queue(struct nbd_request *request);
 void nbd_reply_send(struct nbd_conn *conn);
 bool nbd_reply_pending(const struct nbd_conn *conn);
 
-/* nbd_request.c.  take: a request's 28 bytes; 0, or -EPROTO: they are none. */
+/* nbd_request.c.  take: a request's 28 bytes; 0, or -EPROTO: they are none.  ends: they say goodbye. */
+bool nbd_request_ends(const uint8_t *header);
 int nbd_request_take(struct nbd_conn *conn, const uint8_t *header);
 void nbd_request_start(struct nbd_request *request);
 void nbd_request_received(struct nbd_request *request);

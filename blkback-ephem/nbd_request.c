@@ -310,6 +310,20 @@ static uint32_t request_refusal(const struct nbd_request *request)
     return 0;
 }
 
+/* What it moves in or out of the volume; holes cost nothing. */
+static uint64_t request_cost(const struct nbd_request *request)
+{
+    bool data = request->command == NBD_CMD_READ || request->command == NBD_CMD_WRITE;
+    bool zeros = request->command == NBD_CMD_WRITE_ZEROES && request->flags & NBD_FLAG_NO_HOLE;
+
+    return data || zeros ? request->length : 0;
+}
+
+bool nbd_request_ends(const uint8_t *header)
+{
+    return nbd_get16(header + 6) == NBD_CMD_DISC;
+}
+
 int nbd_request_take(struct nbd_conn *conn, const uint8_t *header)
 {
     struct nbd_request *request;
@@ -344,10 +358,12 @@ int nbd_request_take(struct nbd_conn *conn, const uint8_t *header)
     }
     if (error && request->command == NBD_CMD_WRITE)
         conn->skip = request->length;
-    if (error || request->command == NBD_CMD_FLUSH)
+    if (error || request->command == NBD_CMD_FLUSH) {
         request_reply(request, error);
-    else
-        nbd_request_start(request);
+        return 0;
+    }
+    limit_spend(conn->home->limit, request_cost(request));
+    nbd_request_start(request);
     return 0;
 }
 

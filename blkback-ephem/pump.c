@@ -6,6 +6,9 @@
  * An event-channel port stays masked from its event until its ring was found empty (late EOI).  The
  * kernel never counts our unmask as spurious, so a frontend that notifies without asking anything is
  * slowed here: each idle wake beyond a few doubles the time until the next one is listened to.
+ *
+ * A queue whose guest has used up its rate leaves the next request in the ring and is left alone until
+ * a timer brings it back, whatever events come meanwhile; its port may stay masked for as long.
  */
 #include "pump.h"
 
@@ -30,7 +33,7 @@ struct pump_events {
 
 static void queue_schedule(struct queue *queue)
 {
-    if (queue->state == QUEUE_LIVE && list_empty(&queue->ready))
+    if (queue->state == QUEUE_LIVE && !queue->throttled && list_empty(&queue->ready))
         list_append(&queue->pump->ready, &queue->ready);
 }
 
@@ -62,6 +65,27 @@ static void queue_rest(struct queue *queue)
     loop_timer_set(iothread_loop(lane_thread(queue->pump->lane)), &queue->unmask, 1u << shift);
 }
 
+static void queue_resume(struct loop_timer *timer)
+{
+    struct queue *queue = container_of(timer, struct queue, resume);
+
+    queue->throttled = false;
+    queue_schedule(queue);
+}
+
+/* May the next request be taken?  What was granted lasts until it is. */
+static bool queue_grant(struct queue *queue)
+{
+    struct pump *pump = queue->pump;
+    uint32_t ms = queue->granted ? 0 : limit_take(pump->limit);
+
+    queue->granted = !ms;
+    queue->throttled = ms;
+    if (ms)
+        loop_timer_set(iothread_loop(lane_thread(pump->lane)), &queue->resume, ms);
+    return !ms;
+}
+
 static void queue_die(struct queue *queue)
 {
     queue->state = QUEUE_DEAD;
@@ -84,11 +108,14 @@ static int queue_next(struct queue *queue)
             queue_die(queue);
         if (waiting <= 0)
             return waiting ? -EAGAIN : 0;
+        if (!queue_grant(queue))
+            return -EAGAIN;
         request = request_new(queue);
         if (!request) {
             list_append(&queue->pump->starving, &queue->ready);
             return -EAGAIN;
         }
+        queue->granted = false;
         ring_fetch(&queue->ring, &request->ask);
     }
     queue->parked = NULL;
@@ -183,7 +210,7 @@ static void pump_event(struct loop_source *source, uint32_t events)
     }
 }
 
-int pump_open(struct pump **out, struct lane *lane, struct hv *hv)
+int pump_open(struct pump **out, struct lane *lane, struct hv *hv, struct limit *limit)
 {
     struct pump *pump = calloc(1, sizeof(*pump));
 
@@ -191,6 +218,7 @@ int pump_open(struct pump **out, struct lane *lane, struct hv *hv)
         return -ENOMEM;
     pump->lane = lane;
     pump->hv = hv;
+    pump->limit = limit;
     struct list *lists[] = {&pump->events, &pump->queues, &pump->ready, &pump->starving,
                             &pump->idle,   &pump->fresh,  &pump->done};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -284,6 +312,7 @@ int queue_open(struct queue **out, struct pump *pump, const struct queue_config 
     queue->pump = pump;
     queue->events = handle->events;
     queue->unmask.fire = queue_unmask_late;
+    queue->resume.fire = queue_resume;
     queue->room.ready = queue_room;
     list_init(&queue->ready);
     list_init(&queue->room.link);
@@ -311,6 +340,7 @@ void queue_close(struct queue *queue, bool force)
 {
     queue->state = QUEUE_CLOSING;
     loop_timer_stop(&queue->unmask);
+    loop_timer_stop(&queue->resume);
     list_remove(&queue->ready);
     list_remove(&queue->room.link);
     if (queue->parked)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "hv.h"
+#include "limit.h"
 #include "ring.h"
 #include "util.h"
 #include "volume.h"
@@ -33,7 +34,8 @@ struct queue_config {
     void *arg;
 };
 
-int pump_open(struct pump **out, struct lane *lane, struct hv *hv);
+/* `limit` is asked before each request is taken from its ring.  0 or -ENOMEM. */
+int pump_open(struct pump **out, struct lane *lane, struct hv *hv, struct limit *limit);
 void pump_close(struct pump *pump);
 
 /* A restricted handle's descriptor, the pump's in any case.  -EEXIST, -ENOMEM, errno. */

@@ -10,6 +10,10 @@
  * Every stage handles all requests of the turn before the next begins, so that one grant-copy call
  * carries many of them.  A write whose copy failed in any segment is not submitted at all; a read
  * whose copy failed is answered with an error.  Buffers are wiped as they go back.
+ *
+ * The limit is paid at once for the most that is to be moved, or a batch would overdraw it many times
+ * over.  That is exact but for indirect requests, whose segments are not known yet: what they do not
+ * fill is given back when they have been judged.
  */
 #include "request.h"
 
@@ -68,6 +72,17 @@ static bool request_may_take(const struct request *request, const struct arena *
            arena_in_use(arena) + request->pages <= arena_pages(arena) / 4 * 3;
 }
 
+/* Bytes it moves; of an indirect request, at most. */
+static uint64_t request_most(const struct request *request)
+{
+    uint32_t sectors = request->ask.nseg * (ARENA_PAGE / 512);
+
+    if (request->ask.op != RING_OP_INDIRECT &&
+        ring_check_segments(&request->ask, &request->queue->config.limits, &sectors))
+        return 0;
+    return (uint64_t)sectors * 512;
+}
+
 bool request_begin(struct request *request)
 {
     struct queue *queue = request->queue;
@@ -81,6 +96,7 @@ bool request_begin(struct request *request)
             request->io.buf = arena_get(arena, request->pages);
         if (!request->io.buf)
             return false;
+        limit_spend(queue->pump->limit, request_most(request));
     }
     list_append(&queue->pump->fresh, &request->link);
     return true;
@@ -124,24 +140,34 @@ static void request_copy_data(struct request *request, bool to_guest)
     }
 }
 
-/* Judges the segments and prepares the volume's part. */
-static void request_plan(struct request *request)
+/* Judges the segments; how many sectors are to be moved. */
+static uint32_t request_judge(struct request *request)
 {
-    struct vio *io = &request->io;
     uint32_t sectors = 0;
 
     if (!request->copied) {
         request->status = RING_ERROR;
-        return;
+        return 0;
     }
     if (request->ask.op == RING_OP_INDIRECT)
         ring_decode_segments(&request->ask, request->descriptors);
     request->status = ring_check_segments(&request->ask, &request->queue->config.limits, &sectors);
-    if (request->status != RING_OKAY)
+    return request->status == RING_OKAY ? sectors : 0;
+}
+
+/* Prepares the volume's part. */
+static void request_plan(struct request *request)
+{
+    struct vio *io = &request->io;
+    uint64_t most = request_most(request);
+    uint64_t bytes = (uint64_t)request_judge(request) * 512;
+
+    limit_refund(request->queue->pump->limit, most - bytes);
+    if (!bytes)
         return;
     io->op = ring_effective_op(&request->ask) == RING_OP_READ ? VIO_READ : VIO_WRITE;
     io->offset = request->ask.sector * 512;
-    io->length = (uint64_t)sectors * 512;
+    io->length = bytes;
     if (io->op == VIO_WRITE)
         request_copy_data(request, false);
 }

@@ -38,10 +38,12 @@ struct queue {
     struct ring ring;
     int port;
     bool owes_unmask;
-    bool answered; /* responses to push */
-    bool found;    /* a request, since the last rest */
+    bool answered;  /* responses to push */
+    bool found;     /* a request, since the last rest */
+    bool granted;   /* by the limit: a request not yet taken */
+    bool throttled; /* left alone until `resume` */
     uint32_t idle_wakes;
-    struct loop_timer unmask;
+    struct loop_timer unmask, resume;
     struct request *parked; /* waits for a buffer */
     struct arena_waiter room;
     struct list flight;
@@ -50,6 +52,7 @@ struct queue {
 struct pump {
     struct lane *lane;
     struct hv *hv;
+    struct limit *limit;
     struct iothread_hook hook;
     struct list events, queues, ready, starving;
     struct list idle, fresh, done; /* requests */
@@ -67,7 +70,7 @@ void request_drop(struct request *request);
 
 /*
  * After ring_fetch: judges the header and gets a buffer.  False: no room now; to be called again.
- * True: it is in pump->fresh.
+ * True: it is in pump->fresh, and the limit is paid for it.
  */
 bool request_begin(struct request *request);
 

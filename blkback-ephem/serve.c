@@ -125,8 +125,10 @@ static int serve_open_engine(struct serve *serve, const struct serve_options *op
         log_error("%s", text);
         return pool;
     }
-    struct engine_config config = {.threads = options->threads,
-                                   .pool = {.kind = POOL_DIR, .fd = pool}};
+    struct engine_config config = {
+        .threads = options->threads,
+        .pool = {.kind = POOL_DIR, .fd = pool},
+        .rates = {.iops = options->iops, .bandwidth = options->bandwidth}};
     int err = engine_open(&serve->engine, &config, text);
     if (err)
         log_error("%s", text);
@@ -193,7 +195,8 @@ static int serve_start(struct serve *serve)
         err = loop_add(serve->loop, &serve->signals, EPOLLIN);
     if (!err)
         err = nbd_open(&serve->nbd, serve->loop, serve->listener, serve->exports, serve->count,
-                       engine_lanes(serve->engine), engine_threads(serve->engine));
+                       engine_lanes(serve->engine), engine_threads(serve->engine),
+                       engine_limit(serve->engine));
     if (err)
         log_error("cannot start: %s", strerror(-err));
     serve->check.fire = serve_check;

@@ -13,6 +13,7 @@ struct serve_options {
     const char *pool; /* "dir:PATH" */
     const char *nbd;  /* socket path */
     uint32_t threads;
+    uint64_t iops, bandwidth; /* requests and bytes a second; 0: no limit */
     uint32_t count;
     char *volumes[SERVE_VOLUMES]; /* "NAME=SPEC", cut apart in place */
 };

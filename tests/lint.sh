@@ -55,12 +55,12 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 arrows='
 main            guest serve sandbox
 guest*          guest* door engine iothread mailbox pool pump sandbox volume
-serve           engine lane nbd sandbox volume
+serve           engine lane limit nbd sandbox volume
 door            engine iothread mailbox pump volume
-engine          hv iothread key lane pool pump
-nbd*            nbd* arena iothread volume
-pump            request hv ring volume
-request         pump arena iothread hv ring volume
+engine          hv iothread key lane limit pool pump
+nbd*            nbd* arena iothread limit volume
+pump            request hv limit ring volume
+request         pump arena iothread hv limit ring volume
 volume*         volume* lane overlay pool iothread
 lane            volume aio cipher pool iothread
 overlay         index

@@ -20,7 +20,9 @@
     X(ring_judge)                                                                                  \
     X(pool)                                                                                        \
     X(arena)                                                                                       \
+    X(limit)                                                                                       \
     X(iothread)                                                                                    \
+    X(pump)                                                                                        \
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \

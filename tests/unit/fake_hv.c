@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fake_hv: a handle is an eventfd that is readable while a bound port has an event and is not masked,
+ * which is what a level-triggered loop sees of the real one.  There is one handle.
+ */
+#include "fake_hv.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include "hv.h"
+#include "unit.h"
+
+#define PAGE 4096u
+
+struct hv_events {
+    int fd;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+    bool bound, pending, masked;
+} ports[FAKE_PORTS];
+static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
+static int handle = -1;
+
+void fake_hv_reset(void)
+{
+    memset(guest, 0, sizeof(guest));
+    memset(ports, 0, sizeof(ports));
+}
+
+uint8_t *fake_hv_page(uint32_t ref)
+{
+    return guest[ref];
+}
+
+int fake_hv_handle(void)
+{
+    return eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+}
+
+/* Under the lock. */
+static void handle_ring(void)
+{
+    uint64_t one = 1;
+
+    CU_ASSERT_EQUAL(write(handle, &one, sizeof(one)), sizeof(one));
+}
+
+void fake_hv_kick(uint32_t port)
+{
+    pthread_mutex_lock(&lock);
+    if (ports[port].bound) {
+        ports[port].pending = true;
+        if (!ports[port].masked)
+            handle_ring();
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+bool fake_hv_bound(uint32_t port)
+{
+    pthread_mutex_lock(&lock);
+    bool bound = ports[port].bound;
+    pthread_mutex_unlock(&lock);
+    return bound;
+}
+
+bool fake_hv_masked(uint32_t port)
+{
+    pthread_mutex_lock(&lock);
+    bool masked = ports[port].masked;
+    pthread_mutex_unlock(&lock);
+    return masked;
+}
+
+int hv_open(struct hv **out)
+{
+    *out = NULL;
+    return 0;
+}
+
+void hv_close(struct hv *hv)
+{
+    (void)hv;
+}
+
+void *hv_map(struct hv *hv, uint32_t domid, uint32_t count, const uint32_t *refs)
+{
+    (void)hv, (void)domid;
+    for (uint32_t i = 0; i < count; i++)
+        if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES)
+            return NULL;
+    return guest[refs[0]];
+}
+
+void hv_unmap(struct hv *hv, void *pages, uint32_t count)
+{
+    (void)hv, (void)pages, (void)count;
+}
+
+void hv_copy(struct hv *hv, struct hv_copy *copies, uint32_t count)
+{
+    (void)hv;
+    for (uint32_t i = 0; i < count; i++) {
+        struct hv_copy *copy = &copies[i];
+        copy->ok = copy->ref < FAKE_PAGES && (uint32_t)copy->offset + copy->length <= PAGE;
+        if (copy->ok && copy->to_guest)
+            memcpy(guest[copy->ref] + copy->offset, copy->local, copy->length);
+        else if (copy->ok)
+            memcpy(copy->local, guest[copy->ref] + copy->offset, copy->length);
+    }
+}
+
+int hv_events_open(struct hv_events **out, int fd)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return -ENOMEM;
+    (*out)->fd = handle = fd;
+    return 0;
+}
+
+void hv_events_close(struct hv_events *events)
+{
+    close(events->fd);
+    free(events);
+    handle = -1;
+}
+
+int hv_events_fd(const struct hv_events *events)
+{
+    return events->fd;
+}
+
+int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
+{
+    (void)events, (void)domid;
+    if (remote >= FAKE_PORTS)
+        return -ENOENT;
+    pthread_mutex_lock(&lock);
+    ports[remote].bound = true;
+    pthread_mutex_unlock(&lock);
+    return (int)remote;
+}
+
+void hv_unbind(struct hv_events *events, int port)
+{
+    (void)events;
+    pthread_mutex_lock(&lock);
+    memset(&ports[port], 0, sizeof(ports[port]));
+    pthread_mutex_unlock(&lock);
+}
+
+int hv_pending(struct hv_events *events)
+{
+    uint64_t count;
+    int found = -EAGAIN;
+
+    pthread_mutex_lock(&lock);
+    for (uint32_t i = 0; i < FAKE_PORTS && found < 0; i++) {
+        if (ports[i].pending && !ports[i].masked) {
+            ports[i].pending = false;
+            ports[i].masked = true;
+            found = (int)i;
+        }
+    }
+    if (found < 0 && read(events->fd, &count, sizeof(count)) < 0)
+        CU_ASSERT_EQUAL(errno, EAGAIN);
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+void hv_unmask(struct hv_events *events, int port)
+{
+    (void)events;
+    pthread_mutex_lock(&lock);
+    ports[port].masked = false;
+    if (ports[port].pending)
+        handle_ring();
+    pthread_mutex_unlock(&lock);
+}
+
+void hv_notify(struct hv_events *events, int port)
+{
+    (void)events, (void)port;
+}
