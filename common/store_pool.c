@@ -25,6 +25,9 @@
 #ifndef BLKSSZGET
 #define BLKSSZGET _IO(0x12, 104)
 #endif
+#ifndef BLKROGET
+#define BLKROGET _IO(0x12, 94)
+#endif
 #define POOL_MOST ((uint64_t)1 << 44) /* bytes of memory; an overlay has no more */
 
 static int pool_parse_dir(const char *path, struct store_pool_spec *out, char text[STORE_TEXT])
@@ -163,7 +166,7 @@ static int pool_block_failed(const char *path, int err, char text[STORE_TEXT])
     case -EROFS:
         return store_fail(text, err,
                           "pool block:" PATH_SHOWN ": not writable by us: give permission, or name "
-                          "another device",
+                          "another",
                           path);
     case -EBUSY:
         return store_fail(text, err,
@@ -175,14 +178,20 @@ static int pool_block_failed(const char *path, int err, char text[STORE_TEXT])
     }
 }
 
-/* Size and sectors. */
+/* Size, sectors, and whether it is writable, which open() does not ask every driver. */
 static int pool_measure(int fd, const char *path, uint64_t *bytes, char text[STORE_TEXT])
 {
-    int sector = 0;
+    int sector = 0, readonly = 0;
 
-    if (ioctl(fd, BLKGETSIZE64, bytes) || ioctl(fd, BLKSSZGET, &sector))
+    if (ioctl(fd, BLKGETSIZE64, bytes) || ioctl(fd, BLKSSZGET, &sector) ||
+        ioctl(fd, BLKROGET, &readonly))
         return store_fail(text, -errno, "pool block:" PATH_SHOWN ": size unknown: %s", path,
                           strerror(errno));
+    if (readonly)
+        return store_fail(text, -EROFS,
+                          "pool block:" PATH_SHOWN ": read-only: make it writable (blockdev "
+                          "--setrw), or name another",
+                          path);
     if (*bytes < STORE_POOL_LEAST)
         return store_fail(text, -EINVAL,
                           "pool block:" PATH_SHOWN ": %llu bytes are too small: at least 8M", path,

@@ -31,7 +31,7 @@ struct rules_reader {
     char *text;
 };
 
-/* The first error is told, and the last: nothing is read behind it. */
+/* Tells what is wrong with the current line; nothing is read behind it. */
 static void rules_bad(struct rules_reader *r, const char *what, const char *why)
 {
     r->err = store_fail(r->text, -EINVAL, PATH_SHOWN ":%u: %s%s%s", r->in->file, r->line, what,
@@ -137,13 +137,13 @@ int rules_parse(struct rules *rules, const struct rules_text *in, char text[STOR
     struct rules_reader r = {.rules = rules, .in = in, .text = text};
     int result = ini_parse_stream(rules_line, &r, rules_value, &r);
 
-    if (r.err)
-        return r.err;
-    if (result < 0)
+    if (result < 0 && !r.err)
         return store_fail(text, -ENOMEM, PATH_SHOWN ": out of memory", in->file);
-    r.line = (unsigned int)result;
-    if (result)
+    /* libinih's own complaint is the line it could not take apart; the earlier one counts. */
+    if (result > 0 && (!r.err || (unsigned int)result < r.line)) {
+        r.line = (unsigned int)result;
         rules_bad(&r, "", "neither [SECTION] nor KEY=VALUE: correct it, or put # before it");
+    }
     return r.err;
 }
 
