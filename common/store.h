@@ -89,6 +89,14 @@ struct store_pool {
 };
 
 /*
+ * For who opens devices himself: whether `fd`, the device of a BLOCK or SHARED pool, open for reading
+ * and writing, may be one, as described below, and its size.  Sets O_DIRECT, and nothing else of the
+ * file status flags.  0 or negative errno with `text`; the fd stays the caller's.
+ */
+int store_check_device(int fd, const struct store_pool_spec *spec, uint64_t *bytes,
+                       char text[STORE_TEXT]);
+
+/*
  * Opens what `spec` names.
  *   DIR           an unlinked file of its own at each call.
  *   BLOCK, SHARED the device, exclusively (O_EXCL): for as long as any duplicate of the fd is open

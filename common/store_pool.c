@@ -220,6 +220,21 @@ static int pool_look(int fd, const struct store_pool_spec *spec, char text[STORE
     return 0;
 }
 
+int store_check_device(int fd, const struct store_pool_spec *spec, uint64_t *bytes,
+                       char text[STORE_TEXT])
+{
+    int err = pool_measure(fd, spec->path, bytes, text);
+
+    /* libblkid reads without regard to alignment. */
+    if (!err && fcntl(fd, F_SETFL, 0))
+        err = pool_block_failed(spec->path, -errno, text);
+    if (!err)
+        err = pool_look(fd, spec, text);
+    if (!err && fcntl(fd, F_SETFL, O_DIRECT))
+        err = pool_block_failed(spec->path, -errno, text);
+    return err;
+}
+
 /* O_EXCL means nothing on what is no device, and O_NONBLOCK keeps a FIFO from holding us up. */
 static int pool_open_block(const struct store_pool_spec *spec, struct store_pool *out,
                            char text[STORE_TEXT])
@@ -235,22 +250,14 @@ static int pool_open_block(const struct store_pool_spec *spec, struct store_pool
     int fd = open(spec->path, O_RDWR | O_EXCL | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return pool_block_failed(spec->path, -errno, text);
-    if (fstat(fd, &st) || !S_ISBLK(st.st_mode)) {
+    if (fstat(fd, &st) || !S_ISBLK(st.st_mode))
         err = pool_block_failed(spec->path, -ENXIO, text);
-        goto out;
-    }
-    err = pool_measure(fd, spec->path, &out->bytes, text);
-    if (!err)
-        err = pool_look(fd, spec, text);
-    /* Not earlier: libblkid reads without regard to alignment. */
-    if (!err && fcntl(fd, F_SETFL, O_DIRECT))
-        err = pool_block_failed(spec->path, -errno, text);
+    else
+        err = store_check_device(fd, spec, &out->bytes, text);
     if (err)
-        goto out;
-    out->fd = fd;
-    return 0;
-out:
-    close(fd);
+        close(fd);
+    else
+        out->fd = fd;
     return err;
 }
 

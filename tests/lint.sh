@@ -59,7 +59,7 @@ main            guest serve sandbox
 guest*          guest* door engine iothread mailbox pool pump sandbox volume
 serve           engine lane nbd sandbox volume
 door            engine iothread mailbox pump volume
-engine          hv iothread key lane pool pump
+engine          hv iothread key lane limit pool pump
 nbd*            nbd* arena iothread volume
 pump            request hv ring volume
 request         pump arena iothread hv ring volume
