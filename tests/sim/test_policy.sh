@@ -164,7 +164,8 @@ default_breaks() {
 names() {
     rules domains/.hidden.conf "[pool]" "quota=8M"
     rules way.conf "[pool]" "quota=8M"
-    guest_up 6 ../way && has 6 ".quota == 0" && guest_up 7 .hidden && has 7 ".quota == 0"
+    mkdir "$DISK/etc/domains/x"
+    guest_up 6 x/../../way && has 6 ".quota == 0" && guest_up 7 .hidden && has 7 ".quota == 0"
 }
 
 # No descriptor goes with it.
