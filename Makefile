@@ -25,7 +25,7 @@ Q       := $(if $(V),,@)
 
 # Everything the project needs to be built, tested and shown, as Debian packages.
 DEPS := gcc make pkg-config git libxen-dev xenstore-utils libssl-dev libaio-dev liblz4-dev libjansson-dev \
-        libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
+        libinih-dev libblkid-dev libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
         qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio kmod busybox-static xz-utils fio \
         nbdkit libnbd-bin python3 perl procps util-linux
 
@@ -51,21 +51,23 @@ CTL    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard dom0-tools/ephemctl.c dom0-tool
             dom0-tools/client.c))
 HELPER := $(patsubst %.c,$(B)/obj/%.o,dom0-tools/block-ephem.c dom0-tools/client.c \
             xenstore-glue/xs.c xenstore-glue/paths.c)
+# The operator's tools open no bases and no pools.
+TALK   := $(filter-out $(B)/obj/common/store%.o,$(COMMON))
 $(HELPER): CPPFLAGS += -Ixenstore-glue
 
 PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
 
 all: $(addprefix $(B)/,$(PROGRAMS))
 
-LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4
-LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson
+LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4 -lblkid
+LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson -linih -lblkid
 LIBS_ephemctl       := -ljansson
 LIBS_block-ephem    := -lxenstore -ljansson
 
 $(B)/blkback-ephem: $(DATA) $(COMMON)
 $(B)/blkback-ephemd: $(GLUE) $(COMMON)
-$(B)/ephemctl: $(CTL) $(COMMON)
-$(B)/block-ephem: $(HELPER) $(COMMON)
+$(B)/ephemctl: $(CTL) $(TALK)
+$(B)/block-ephem: $(HELPER) $(TALK)
 $(addprefix $(B)/,$(PROGRAMS)):
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_$(@F))
@@ -82,11 +84,11 @@ UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 UNIT_REPLACED := main guest guest_doors guest_link guest_volumes serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
-                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o)
+                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	@echo "LD $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore -linih
 
 include tests/fakexen/rules.mk
 
@@ -130,7 +132,10 @@ install: all
 	install -D -m 755 $(B)/ephemctl $(DESTDIR)$(PREFIX)/sbin/ephemctl
 	install -D -m 644 dom0-tools/systemd/blkback-ephemd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/blkback-ephemd.service
 	install -D -m 755 $(B)/block-ephem $(DESTDIR)/etc/xen/scripts/block-ephem
-	for page in docs/*.8; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man8/$${page##*/}; done
+	for page in docs/*.[58]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -d -m 755 $(DESTDIR)/etc/blkback-ephem/domains
+	[ -e $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf ] || \
+		install -m 644 dom0-tools/blkback-ephem.conf $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf
 
 clean:
 	rm -rf build build-address build-thread

@@ -21,8 +21,8 @@
 #endif
 
 static const char usage[] =
-    "usage: blkback-ephem serve --volume NAME=SPEC [--volume ...] --pool dir:PATH --nbd SOCKET\n"
-    "                           [--threads N] [--iops N] [--bandwidth SIZE]\n"
+    "usage: blkback-ephem serve --volume NAME=SPEC [--volume ...] --pool POOL --nbd SOCKET\n"
+    "                           [OPTION]...\n"
     "       blkback-ephem worker --fd N\n"
     "       blkback-ephem --help | --version\n"
     "\n"
@@ -31,29 +31,45 @@ static const char usage[] =
     "\n"
     "  --volume NAME=SPEC  a volume: cow:PATH[,size=SIZE] over a read-only file or device, or\n"
     "                      blank:SIZE; SIZE in bytes or with K, M, G, T\n"
-    "  --pool dir:PATH     directory for the encrypted blocks (an unlinked file)\n"
+    "  --pool POOL         where the encrypted blocks go: dir:PATH (an unlinked file),\n"
+    "                      block:DEVICE[,force] (all of it) or ram:SIZE[,lz4]\n"
+    "  --ram-budget SIZE   memory in front of dir: and block:\n"
+    "  --quota SIZE        the most that is taken from dir:\n"
+    "  --low-water SIZE    warn when less can still be taken\n"
+    "  --iops N            requests a second, at most\n"
+    "  --bandwidth SIZE    bytes a second, at most\n"
     "  --nbd SOCKET        unix socket to listen on; one NBD export a volume, the first the "
     "default\n"
     "  --threads N         I/O threads, 1 to 16 (default 2)\n"
-    "  --iops N            requests a second, of all clients together (default: no limit)\n"
-    "  --bandwidth SIZE    bytes a second, likewise\n"
     "  --fd N              worker: socket to blkback-ephemd, which starts workers by itself\n";
+
+static int main_limit(struct store_limits *limits, const char *name, const char *value)
+{
+    char text[STORE_TEXT];
+    int err = store_set_limit(limits, name, value, text);
+
+    if (err)
+        log_error("serve: --%s %s", name, text);
+    return err;
+}
 
 static int main_serve(int argc, char **argv)
 {
-    static const struct option options[] = {{"volume", required_argument, NULL, 'v'},
-                                            {"pool", required_argument, NULL, 'p'},
-                                            {"nbd", required_argument, NULL, 'n'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"iops", required_argument, NULL, 'i'},
-                                            {"bandwidth", required_argument, NULL, 'b'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"volume", required_argument, NULL, 'v'},     {"pool", required_argument, NULL, 'p'},
+        {"nbd", required_argument, NULL, 'n'},        {"threads", required_argument, NULL, 't'},
+        {"ram-budget", required_argument, NULL, 'l'}, {"quota", required_argument, NULL, 'l'},
+        {"low-water", required_argument, NULL, 'l'},  {"iops", required_argument, NULL, 'l'},
+        {"bandwidth", required_argument, NULL, 'l'},  {NULL, 0, NULL, 0}};
     struct serve_options serve = {.threads = 2};
     uint64_t threads = 2;
-    int c;
+    int c, at;
 
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (c == 'v' && serve.count < SERVE_VOLUMES) {
+    while ((c = getopt_long(argc, argv, "", options, &at)) != -1) {
+        if (c == 'l') {
+            if (main_limit(&serve.limits, options[at].name, optarg))
+                return 2;
+        } else if (c == 'v' && serve.count < SERVE_VOLUMES) {
             serve.volumes[serve.count++] = optarg;
         } else if (c == 'p') {
             serve.pool = optarg;
@@ -61,8 +77,6 @@ static int main_serve(int argc, char **argv)
             serve.nbd = optarg;
         } else if (c == 't' && !parse_u64(optarg, WIRE_THREADS, &threads) && threads) {
             serve.threads = (uint32_t)threads;
-        } else if (c == 'i' && !parse_u64(optarg, UINT64_MAX, &serve.iops)) {
-        } else if (c == 'b' && !parse_size(optarg, &serve.bandwidth)) {
         } else if (c == '?') {
             return 2;
         } else {

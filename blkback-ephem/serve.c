@@ -116,20 +116,47 @@ static int serve_listen(struct serve *serve, const char *path)
     return 0;
 }
 
+static int serve_judge_pool(const struct serve_options *options, struct store_pool_spec *spec)
+{
+    char text[STORE_TEXT];
+    const char *key;
+
+    if (store_parse_pool(options->pool, spec, text))
+        log_error("%s", text);
+    else if (spec->kind == WIRE_POOL_SHARED)
+        log_error("pool block:%.120s: shared needs blkback-ephemd, which shares it out: leave "
+                  ",shared away",
+                  spec->path);
+    else if (store_check_limits(spec, &options->limits, &key, text))
+        log_error("--%s: %s", key, text);
+    else
+        return 0;
+    return -EINVAL;
+}
+
 static int serve_open_engine(struct serve *serve, const struct serve_options *options)
 {
-    char text[ENGINE_TEXT];
-    int pool = store_open_pool(options->pool, text);
+    const struct store_limits *limits = &options->limits;
+    struct store_pool_spec spec;
+    struct store_pool pool;
+    char text[ENGINE_TEXT > STORE_TEXT ? ENGINE_TEXT : STORE_TEXT];
 
-    if (pool < 0) {
-        log_error("%s", text);
-        return pool;
+    int err = serve_judge_pool(options, &spec);
+    if (err)
+        return err;
+    err = store_open_pool(&spec, &pool, text);
+    if (!err) {
+        struct engine_config config = {
+            .threads = options->threads,
+            .pool = {.kind = (enum pool_kind)spec.kind,
+                     .lz4 = spec.lz4,
+                     .fd = pool.fd,
+                     .bytes = pool.bytes ? pool.bytes : limits->quota,
+                     .ram = limits->ram_budget,
+                     .low_water = limits->low_water},
+            .rates = {.iops = limits->iops, .bandwidth = limits->bandwidth}};
+        err = engine_open(&serve->engine, &config, text);
     }
-    struct engine_config config = {
-        .threads = options->threads,
-        .pool = {.kind = POOL_DIR, .fd = pool},
-        .rates = {.iops = options->iops, .bandwidth = options->bandwidth}};
-    int err = engine_open(&serve->engine, &config, text);
     if (err)
         log_error("%s", text);
     return err;

@@ -6,14 +6,15 @@
 #define EPHEM_SERVE_H
 
 #include <stdint.h>
+#include "store.h"
 
 #define SERVE_VOLUMES 32u
 
 struct serve_options {
-    const char *pool; /* "dir:PATH" */
-    const char *nbd;  /* socket path */
+    const char *pool; /* as for store_parse_pool(), but not shared */
+    struct store_limits limits;
+    const char *nbd; /* socket path */
     uint32_t threads;
-    uint64_t iops, bandwidth; /* requests and bytes a second; 0: no limit */
     uint32_t count;
     char *volumes[SERVE_VOLUMES]; /* "NAME=SPEC", cut apart in place */
 };

@@ -3,7 +3,7 @@
  * store: opens first, then looks at what it has opened, so that nothing can be exchanged in between.
  *
  * "Nobody writes it" is found out by the kernel's own books, in store_writers.c.  Deliberately
- * absent: any look into the contents (no blkid, no partition scan).
+ * absent: any look into a base's contents (no blkid, no partition scan).  Pools: store_pool.c.
  */
 #include "store.h"
 
@@ -169,63 +169,6 @@ int store_open_base(const struct store_spec *spec, struct store_base *out, char 
     out->base_bytes = min_u64(out->base_bytes, out->bytes);
     out->fd = fd;
     return 0;
-out:
-    close(fd);
-    return err;
-}
-
-static int store_pool_failed(const char *path, int err, char text[STORE_TEXT])
-{
-    switch (err) {
-    case -ENOENT:
-        return store_fail(text, err, "pool dir:" PATH_SHOWN ": no such directory: create it", path);
-    case -ENOTDIR:
-        return store_fail(text, err, "pool dir:" PATH_SHOWN ": not a directory: name one", path);
-    case -EACCES:
-    case -EPERM:
-    case -EROFS:
-        return store_fail(text, err,
-                          "pool dir:" PATH_SHOWN ": not writable by us: change its permissions or "
-                          "choose another directory",
-                          path);
-    case -EOPNOTSUPP:
-    case -EISDIR:
-        return store_fail(text, err,
-                          "pool dir:" PATH_SHOWN ": its file system has no O_TMPFILE: choose a "
-                          "directory on ext4, xfs, btrfs or tmpfs",
-                          path);
-    case -EINVAL:
-        return store_fail(text, err,
-                          "pool dir:" PATH_SHOWN ": its file system has no O_DIRECT: choose a "
-                          "directory on ext4, xfs or btrfs",
-                          path);
-    default:
-        return store_fail(text, err, "pool dir:" PATH_SHOWN ": %s", path, strerror(-err));
-    }
-}
-
-int store_open_pool(const char *spec, char text[STORE_TEXT])
-{
-    const char *path = spec + 4;
-    int err;
-
-    if (strncmp(spec, "dir:", 4) || path[0] != '/')
-        return store_fail(text, -EINVAL, "pool " PATH_SHOWN ": write dir:/PATH", spec);
-    int fd = open(path, O_TMPFILE | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return store_pool_failed(path, -errno, text);
-    if (fcntl(fd, F_SETFL, O_DIRECT)) {
-        err = store_pool_failed(path, -errno, text);
-        goto out;
-    }
-    if (fallocate(fd, 0, 0, BLOCK_SIZE) && errno == EOPNOTSUPP) {
-        err = store_fail(text, -EOPNOTSUPP,
-                         "pool dir:" PATH_SHOWN ": its file system cannot reserve space "
-                         "(fallocate): choose a directory on ext4, xfs, btrfs or tmpfs",
-                         path);
-        goto out;
-    }
-    return fd;
 out:
     close(fd);
     return err;

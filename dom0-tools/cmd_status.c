@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * status: a paragraph a guest.  A held write is said first: it is why a guest seems to hang.
+ * status: a paragraph a guest.  Held writes and a pool that runs low are said first: they are why a
+ * guest seems to hang, or soon will.
  */
 #include "ephemctl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#define STATUS_POOL 512 /* shown of a pool's name */
 
 static const char status_help[] =
     "usage: ephemctl status [DOMAIN] [--json]\n"
@@ -37,39 +40,98 @@ static void status_print_volume(const json_t *volume)
            (long long)ctl_number(volume, "errors"));
 }
 
-static void status_print_held(const json_t *guest)
+static const char *status_time(json_int_t since, char out[32])
 {
-    json_int_t since = ctl_number(guest, "held_since");
     time_t when = (time_t)since;
-    char text[32] = "now";
     struct tm tm;
 
-    if (!ctl_number(guest, "held") && !since)
+    if (!since || !localtime_r(&when, &tm) || !strftime(out, 32, "%F %T", &tm))
+        snprintf(out, 32, "now");
+    return out;
+}
+
+/* What asks for somebody to act. */
+static void status_print_trouble(const json_t *guest)
+{
+    char since[32], left[16], mark[16];
+
+    if (ctl_number(guest, "held") || ctl_number(guest, "held_since"))
+        printf("  HELD: %lld writes wait for space in the pool since %s\n",
+               (long long)ctl_number(guest, "held"),
+               status_time(ctl_number(guest, "held_since"), since));
+    if (ctl_number(guest, "low_since"))
+        printf("  LOW: %s left in the pool, below %s since %s\n",
+               ctl_size(ctl_number(guest, "pool_left"), left),
+               ctl_size(ctl_number(guest, "low_water"), mark),
+               status_time(ctl_number(guest, "low_since"), since));
+}
+
+static void status_print_pool(const json_t *guest)
+{
+    char name[STATUS_POOL], taken[16], used[16], size[16];
+    json_int_t writes = ctl_number(guest, "pool_writes");
+
+    printf("  pool %s: %s taken, %s used", ctl_clean(ctl_text(guest, "pool"), name, sizeof(name)),
+           ctl_size(ctl_number(guest, "pool_bytes"), taken),
+           ctl_size(ctl_number(guest, "pool_used"), used));
+    if (json_is_integer(json_object_get(guest, "pool_left")))
+        printf(", %s left", ctl_size(ctl_number(guest, "pool_left"), size));
+    if (ctl_number(guest, "quota"))
+        printf(", quota %s", ctl_size(ctl_number(guest, "quota"), size));
+    if (ctl_number(guest, "low_water"))
+        printf(", warning below %s", ctl_size(ctl_number(guest, "low_water"), size));
+    if (writes > 0)
+        printf("; %lld writes of %.1f blocks", (long long)writes,
+               (double)ctl_number(guest, "pool_write_blocks") / (double)writes);
+    putchar('\n');
+}
+
+static void status_print_memory(const json_t *guest)
+{
+    char resident[16], slots[16], ram[16], budget[16];
+
+    printf("  memory: %s resident, %s for slots", ctl_size(ctl_number(guest, "resident"), resident),
+           ctl_size(ctl_number(guest, "slot_bytes"), slots));
+    if (ctl_number(guest, "ram_bytes") || ctl_number(guest, "ram_budget"))
+        printf(", %s of blocks", ctl_size(ctl_number(guest, "ram_bytes"), ram));
+    if (ctl_number(guest, "ram_budget"))
+        printf(" (budget %s)", ctl_size(ctl_number(guest, "ram_budget"), budget));
+    putchar('\n');
+}
+
+static void status_print_rates(const json_t *guest)
+{
+    json_int_t iops = ctl_number(guest, "iops"), bandwidth = ctl_number(guest, "bandwidth");
+    char size[16];
+
+    if (!iops && !bandwidth)
         return;
-    if (since && localtime_r(&when, &tm))
-        strftime(text, sizeof(text), "%F %T", &tm);
-    printf("  HELD: %lld writes wait for space in the pool since %s\n",
-           (long long)ctl_number(guest, "held"), text);
+    printf("  limits:");
+    if (iops)
+        printf(" %lld requests a second,", (long long)iops);
+    if (bandwidth)
+        printf(" %s a second,", ctl_size(bandwidth, size));
+    printf(" waited for %lld times\n", (long long)ctl_number(guest, "throttled"));
 }
 
 static void status_print_guest(const json_t *guest)
 {
-    char name[64], pool[16], used[16], resident[16];
+    char name[64];
     size_t i;
     json_t *volume;
 
     printf("guest %lld %s\n", (long long)ctl_number(guest, "domid"),
            ctl_clean(ctl_text(guest, "name"), name, sizeof(name)));
-    status_print_held(guest);
+    status_print_trouble(guest);
     if (json_object_get(guest, "state"))
         printf("  %s\n", ctl_text(guest, "state"));
     printf("  uuid %s, worker %lld\n", ctl_text(guest, "uuid"),
            (long long)ctl_number(guest, "worker_pid"));
-    if (json_object_get(guest, "resident"))
-        printf("  pool: %s taken, %s used; memory: %s\n",
-               ctl_size(ctl_number(guest, "pool_bytes"), pool),
-               ctl_size(ctl_number(guest, "pool_used"), used),
-               ctl_size(ctl_number(guest, "resident"), resident));
+    if (json_object_get(guest, "resident")) {
+        status_print_pool(guest);
+        status_print_memory(guest);
+        status_print_rates(guest);
+    }
     json_array_foreach(json_object_get(guest, "volumes"), i, volume) status_print_volume(volume);
 }
 

@@ -47,6 +47,8 @@ only 'openssl/' 'blkback-ephem/(cipher|key)\.c|tests/.*'
 only 'libaio\.h' 'blkback-ephem/aio\.c|tests/.*|bench/.*'
 only 'xengnttab|xen/grant' 'blkback-ephem/hv\.c|tests/.*'
 only 'xen' 'blkback-ephem/hv\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
+only 'blkid/' 'common/store_signature\.c|tests/.*'
+only 'ini\.h' 'xenstore-glue/rules\.c|tests/.*'
 only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 
 # --- includes: arrows between our own headers ----------------------------------------------------

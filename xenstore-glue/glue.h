@@ -12,13 +12,15 @@
 #include "util.h"
 #include "xs.h"
 
+struct rules;
 struct scan;
 struct control;
 
 struct glue {
     struct loop *loop;
     const struct policy *policy;
-    struct xenstore *xs; /* NULL while xenstored cannot be reached */
+    const struct rules *defaults; /* as they were at the start; a life reads them anew */
+    struct xenstore *xs;          /* NULL while xenstored cannot be reached */
     struct scan *scan;
     struct control *control;
     struct list lives; /* struct life */

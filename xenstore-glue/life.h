@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "glue.h"
+#include "rules.h"
 #include "wire.h"
 #include "worker.h"
 
@@ -43,6 +44,9 @@ struct life {
     uint64_t number;
     struct worker *worker; /* NULL once dead, or RESUMING and its process is not known */
     uint32_t threads;
+    char pool_spec[RULES_SPEC]; /* as the operator wrote it */
+    struct wire_pool pool;      /* as the worker was told */
+    struct wire_rates rates;
     unsigned int users; /* vbds */
     uint32_t volumes;   /* ids in use */
     uint64_t doors;
@@ -71,8 +75,8 @@ int life_identify(struct glue *glue, uint32_t domid, char uuid[LIFE_UUID]);
 /* The life of this guest that has not ended, or NULL. */
 struct life *life_find(struct glue *glue, uint32_t domid);
 
-/* life_start.c: pool, listening socket, process, HELLO.  On failure there may be a worker that is
- * about to end. */
+/* life_start.c: rules, pool, listening socket, process, HELLO.  On failure there may be a worker that
+ * is about to end; -EAGAIN without `text` when xenstore was lost meanwhile. */
 int life_start(struct life *life, char text[WIRE_TEXT]);
 uint64_t life_number(void);
 void life_remove_files(const struct life *life);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * life_start: a life's first steps: pool, listening socket, process, HELLO.
+ * life_start: a life's first steps: the guest's rules, pool, listening socket, process, HELLO.  Rules
+ * are read for each life, so a change of files holds for the guests that start after it.
  * Two files stand for a life in <run-dir>/workers: a socket the worker listens on, and its pid with
  * its start time, written by us alone, so that a worker cannot point the next daemon's SIGKILL at
  * somebody else.
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "paths.h"
 #include "process.h"
 #include "store.h"
 
@@ -90,41 +92,113 @@ static int life_note_pid(const struct life *life)
     return err;
 }
 
-int life_start(struct life *life, char text[WIRE_TEXT])
+/* A guest without a name, or with one longer than a file's, has no file of its own. */
+static int life_read_rules(const struct life *life, struct rules *rules, char text[WIRE_TEXT])
 {
     const struct policy *policy = life->glue->policy;
-    struct wire_msg msg;
-    int fds[2];
+    char path[PATH_ROOM], name[256];
 
-    fds[1] = store_open_pool(policy->pool, text);
-    if (fds[1] < 0)
-        return fds[1];
-    fds[0] = life_listen(life, text);
-    int err = fds[0] < 0 ? fds[0] : 0;
-    if (!err)
-        err = worker_spawn(life->glue->loop, policy->worker, &life_ops, life, &life->worker, text);
-    if (err) {
-        close(fds[1]);
-        if (fds[0] >= 0)
-            close(fds[0]);
+    path_domain(path, life->domid, "name");
+    int err = xenstore_read(life->glue->xs, path, name, sizeof(name));
+    if (xenstore_lost(life->glue->xs)) {
+        text[0] = '\0';
+        return -EAGAIN;
+    }
+    if (err && err != -ENOENT && err != -E2BIG) {
+        snprintf(text, WIRE_TEXT, "%s: cannot be read, so the guest's rules are not known: %s",
+                 path, strerror(-err));
         return err;
     }
+    return rules_read(rules, policy->config_dir, policy->pool, err ? NULL : name, text);
+}
+
+/* The fd (-1 for memory), and in life->pool what the worker has to know of it. */
+static int life_open_pool(struct life *life, const struct rules *rules, int *fd,
+                          char text[WIRE_TEXT])
+{
+    struct store_pool pool;
+
+    if (rules->spec.kind == WIRE_POOL_SHARED) {
+        snprintf(text, WIRE_TEXT, "shared block pools: not available in this build");
+        return -EOPNOTSUPP;
+    }
+    int err = store_open_pool(&rules->spec, &pool, text);
+    if (err)
+        return err;
+    life->pool = (struct wire_pool){.kind = rules->spec.kind,
+                                    .flags = rules->spec.lz4 ? WIRE_POOL_LZ4 : 0,
+                                    .bytes = pool.bytes ? pool.bytes : rules->limits.quota,
+                                    .ram = rules->limits.ram_budget,
+                                    .low_water = rules->limits.low_water};
+    *fd = pool.fd;
+    return 0;
+}
+
+/* Rules and pool. */
+static int life_prepare(struct life *life, int *pool, char text[WIRE_TEXT])
+{
+    struct rules rules;
+    int err = life_read_rules(life, &rules, text);
+
+    if (!err)
+        err = life_open_pool(life, &rules, pool, text);
+    if (err)
+        return err;
+    snprintf(life->pool_spec, sizeof(life->pool_spec), "%s", rules.pool);
+    life->rates = (struct wire_rates){.iops = rules.limits.iops,
+                                      .bandwidth = rules.limits.bandwidth};
+    return 0;
+}
+
+/* Takes the descriptors; fds[1] is -1 for memory. */
+static int life_hello(struct life *life, const int fds[2])
+{
+    struct wire_msg msg;
+
     wire_start(&msg, WIRE_HELLO, 0);
     msg.u.hello.version = WIRE_VERSION;
     msg.u.hello.threads = life->threads;
-    snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s", life->uuid);
+    msg.u.hello.pool = life->pool;
+    msg.u.hello.rates = life->rates;
+    snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s pool=%s", life->uuid,
+             life->pool_spec);
+    return worker_call(life->worker, &msg, fds, fds[1] < 0 ? 1 : 2, LIFE_HELLO, life_helloed, life);
+}
+
+static void life_close_fds(const int fds[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+int life_start(struct life *life, char text[WIRE_TEXT])
+{
+    const struct policy *policy = life->glue->policy;
+    int fds[2] = {-1, -1};
+
+    int err = life_prepare(life, &fds[1], text);
+    if (err)
+        return err;
+    fds[0] = life_listen(life, text);
+    err = fds[0] < 0 ? fds[0] : 0;
+    if (!err)
+        err = worker_spawn(life->glue->loop, policy->worker, &life_ops, life, &life->worker, text);
+    if (err) {
+        life_close_fds(fds);
+        return err;
+    }
     err = life_note_pid(life);
     if (err) {
         /* The next daemon could not take it over. */
         snprintf(life->error, sizeof(life->error), "the worker's pid cannot be noted in %.100s: %s",
                  policy->run_dir, strerror(-err));
         life->hushed = true;
-        close(fds[0]);
-        close(fds[1]);
+        life_close_fds(fds);
         worker_kill(life->worker);
         return err;
     }
-    return worker_call(life->worker, &msg, fds, 2, LIFE_HELLO, life_helloed, life);
+    return life_hello(life, fds);
 }
 
 uint64_t life_number(void)

@@ -21,6 +21,7 @@
 #include "glue.h"
 #include "life.h"
 #include "log.h"
+#include "rules.h"
 #include "scan.h"
 #include "store.h"
 #include "takeover.h"
@@ -29,6 +30,7 @@
 struct daemon {
     struct glue glue;
     struct policy policy;
+    struct rules defaults;
     struct loop_source signals;
     int lock;
     bool leaving;
@@ -119,16 +121,29 @@ static void daemon_limits(void)
     }
 }
 
-/* A guest's start would tell; the operator may want to know before. */
-static void daemon_try_pool(const struct daemon *d)
+static int daemon_rules(struct daemon *d)
 {
     char text[STORE_TEXT];
-    int fd = store_open_pool(d->policy.pool, text);
+    int err = rules_read(&d->defaults, d->policy.config_dir, d->policy.pool, NULL, text);
 
-    if (fd < 0)
+    if (err)
+        log_error("%s", text);
+    d->glue.defaults = &d->defaults;
+    return err;
+}
+
+/* A guest's start would tell; the operator may want to know before.  A device may be in use by a
+ * worker of ours. */
+static void daemon_try_pool(const struct daemon *d)
+{
+    struct store_pool pool;
+    char text[STORE_TEXT];
+    int err = store_open_pool(&d->defaults.spec, &pool, text);
+
+    if (err && (err != -EBUSY || list_empty(&d->glue.lives)))
         log_warn("%s", text);
-    else
-        close(fd);
+    if (!err && pool.fd >= 0)
+        close(pool.fd);
 }
 
 static int daemon_open(struct daemon *d)
@@ -139,7 +154,9 @@ static int daemon_open(struct daemon *d)
     list_init(&glue->lives);
     list_init(&glue->vbds);
     daemon_limits();
-    int err = daemon_lock(d);
+    int err = daemon_rules(d);
+    if (!err)
+        err = daemon_lock(d);
     if (err)
         return err;
     err = loop_open(&glue->loop);
@@ -196,7 +213,7 @@ int main(int argc, char **argv)
     log_open("blkback-ephemd", d.policy.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     err = daemon_open(&d);
     if (!err)
-        log_info("serving backend/vbd3, pool %s", d.policy.pool);
+        log_info("serving backend/vbd3, pool %s", d.defaults.pool);
     while (!err && !d.leaving)
         err = loop_turn(d.glue.loop, -1);
     if (d.leaving)

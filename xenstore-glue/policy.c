@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * policy: the command line.  Deliberately no configuration file yet: one place for each option.
+ * policy: the command line: what holds for the daemon as a whole.  Guests' pools and limits come from
+ * files (rules); only a pool for want of any can be named here too.
  */
 #include "policy.h"
 
@@ -10,34 +11,35 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "rules.h"
+#include "store.h"
 #include "util.h"
 #include "wire.h"
 
 static const char policy_help[] =
-    "usage: blkback-ephemd --pool dir:PATH [OPTION]...\n"
+    "usage: blkback-ephemd [OPTION]...\n"
     "Gives Xen guests ephemeral, encrypted disks: one worker process for each guest.\n"
     "\n"
-    "  --pool dir:PATH  where guests' writes go, encrypted, in unlinked files (required)\n"
-    "  --worker PATH    the worker (/usr/libexec/blkback-ephem/blkback-ephem)\n"
-    "  --run-dir DIR    sockets and pid file (/run/blkback-ephem)\n"
-    "  --threads N      ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
-    "  --queues N       queues offered to a frontend, 1 to 16 (4)\n"
-    "  --verbose        log every step\n"
-    "  --help           this text\n"
-    "  --version        the version\n"
+    "  --pool POOL       where guests' writes go, encrypted, unless a configuration file says:\n"
+    "                    dir:PATH, block:DEVICE[,shared][,force] or ram:SIZE[,lz4]\n"
+    "  --config-dir DIR  blkback-ephem.conf and domains/NAME.conf (/etc/blkback-ephem)\n"
+    "  --worker PATH     the worker (/usr/libexec/blkback-ephem/blkback-ephem)\n"
+    "  --run-dir DIR     sockets and pid file (/run/blkback-ephem)\n"
+    "  --threads N       ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
+    "  --queues N        queues offered to a frontend, 1 to 16 (4)\n"
+    "  --verbose         log every step\n"
+    "  --help            this text\n"
+    "  --version         the version\n"
     "\n"
     "Stays in the foreground and logs on stderr.  On SIGTERM it exits and leaves the workers\n"
     "serving; the next blkback-ephemd with the same --run-dir takes them back.\n";
 
-static const struct option policy_options[] = {{"pool", required_argument, NULL, 'p'},
-                                               {"worker", required_argument, NULL, 'w'},
-                                               {"run-dir", required_argument, NULL, 'r'},
-                                               {"threads", required_argument, NULL, 't'},
-                                               {"queues", required_argument, NULL, 'q'},
-                                               {"verbose", no_argument, NULL, 'v'},
-                                               {"help", no_argument, NULL, 'h'},
-                                               {"version", no_argument, NULL, 'V'},
-                                               {NULL, 0, NULL, 0}};
+static const struct option policy_options[] = {
+    {"pool", required_argument, NULL, 'p'},    {"config-dir", required_argument, NULL, 'c'},
+    {"worker", required_argument, NULL, 'w'},  {"run-dir", required_argument, NULL, 'r'},
+    {"threads", required_argument, NULL, 't'}, {"queues", required_argument, NULL, 'q'},
+    {"verbose", no_argument, NULL, 'v'},       {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0}};
 
 static int policy_number(const char *option, const char *text, uint32_t most, uint32_t *out)
 {
@@ -57,6 +59,9 @@ static int policy_option(struct policy *policy, int option)
     switch (option) {
     case 'p':
         policy->pool = optarg;
+        return 0;
+    case 'c':
+        policy->config_dir = optarg;
         return 0;
     case 'w':
         policy->worker = optarg;
@@ -85,11 +90,17 @@ static int policy_option(struct policy *policy, int option)
 
 static int policy_check(const struct policy *policy)
 {
-    if (!policy->pool)
-        fputs("blkback-ephemd: no pool: pass --pool dir:PATH\n", stderr);
-    else if (strncmp(policy->pool, "dir:", 4) || policy->pool[4] != '/')
-        fprintf(stderr, "blkback-ephemd: pool '%s': expected dir: and an absolute path\n",
-                policy->pool);
+    struct store_pool_spec spec;
+    char text[STORE_TEXT];
+
+    if (policy->pool && store_parse_pool(policy->pool, &spec, text))
+        fprintf(stderr, "blkback-ephemd: --pool: %s\n", text);
+    else if (policy->pool && strlen(policy->pool) >= RULES_SPEC)
+        fprintf(stderr, "blkback-ephemd: --pool takes at most %d characters\n", RULES_SPEC - 1);
+    else if (policy->config_dir[0] != '/' || strlen(policy->config_dir) > RULES_DIR)
+        fprintf(stderr,
+                "blkback-ephemd: --config-dir takes an absolute path of at most %d characters\n",
+                RULES_DIR);
     else if (policy->run_dir[0] != '/' || strlen(policy->run_dir) > 64)
         fputs("blkback-ephemd: --run-dir takes an absolute path of at most 64 characters\n",
               stderr);
@@ -105,6 +116,7 @@ int policy_parse(int argc, char **argv, struct policy *policy)
 
     *policy = (struct policy){.worker = "/usr/libexec/blkback-ephem/blkback-ephem",
                               .run_dir = "/run/blkback-ephem",
+                              .config_dir = "/etc/blkback-ephem",
                               .threads = cpus > 4   ? 4
                                          : cpus < 1 ? 1
                                                     : (uint32_t)cpus,

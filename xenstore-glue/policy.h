@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * policy: what the operator chose, from the command line.  Read-only once parsed.
+ * policy: what the operator chose, from the command line.  Read-only once parsed.  What may differ
+ * from guest to guest is in files: rules.h.
  */
 #ifndef EPHEM_POLICY_H
 #define EPHEM_POLICY_H
@@ -13,11 +14,12 @@
 #endif
 
 struct policy {
-    const char *pool;    /* dir:PATH */
-    const char *worker;  /* the data plane's program */
-    const char *run_dir; /* control socket, pid file, workers' sockets */
-    uint32_t threads;    /* a worker's ring threads */
-    uint32_t queues;     /* offered to frontends */
+    const char *pool;       /* where no file names one; NULL: not given */
+    const char *config_dir; /* of the files, see rules.h */
+    const char *worker;     /* the data plane's program */
+    const char *run_dir;    /* control socket, pid file, workers' sockets */
+    uint32_t threads;       /* a worker's ring threads */
+    uint32_t queues;        /* offered to frontends */
     bool verbose;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * status: one object a guest, one a volume.  Sizes are bytes, times are seconds since 1970.
+ * status: one object a guest, one a volume.  Sizes are bytes, times are seconds since 1970; a limit
+ * of 0 is none, and what nobody knows is null.
  */
 #include "status.h"
 
@@ -120,6 +121,39 @@ static json_t *status_volume(const struct vbd *vbd, bool numbers)
     return volume;
 }
 
+/* What the guest may use. */
+static void status_rules(json_t *guest, const struct life *life)
+{
+    bool quota = life->pool.kind == WIRE_POOL_DIR || life->pool.kind == WIRE_POOL_SHARED;
+
+    json_object_set_new(guest, "pool", status_string(life->pool_spec));
+    json_object_set_new(guest, "pool_limit", status_number(life->pool.bytes));
+    json_object_set_new(guest, "quota", status_number(quota ? life->pool.bytes : 0));
+    json_object_set_new(guest, "ram_budget", status_number(life->pool.ram));
+    json_object_set_new(guest, "low_water", status_number(life->pool.low_water));
+    json_object_set_new(guest, "iops", status_number(life->rates.iops));
+    json_object_set_new(guest, "bandwidth", status_number(life->rates.bandwidth));
+}
+
+/* What it uses. */
+static void status_guest_numbers(json_t *guest, const struct wire_stats_guest *stats)
+{
+    bool left = stats->pool_left != UINT64_MAX;
+
+    json_object_set_new(guest, "pool_bytes", status_number(stats->pool_bytes));
+    json_object_set_new(guest, "pool_used", status_number(stats->pool_used));
+    json_object_set_new(guest, "pool_left", left ? status_number(stats->pool_left) : json_null());
+    json_object_set_new(guest, "low_since", status_number(stats->low_since));
+    json_object_set_new(guest, "held", status_number(stats->held));
+    json_object_set_new(guest, "held_since", status_number(stats->held_since));
+    json_object_set_new(guest, "resident", status_number(stats->resident));
+    json_object_set_new(guest, "ram_bytes", status_number(stats->ram_bytes));
+    json_object_set_new(guest, "slot_bytes", status_number(stats->slot_bytes));
+    json_object_set_new(guest, "pool_writes", status_number(stats->pool_writes));
+    json_object_set_new(guest, "pool_write_blocks", status_number(stats->pool_write_blocks));
+    json_object_set_new(guest, "throttled", status_number(stats->throttled));
+}
+
 static void status_life(json_t *guest, const struct life *life, bool numbers)
 {
     char number[24];
@@ -133,11 +167,8 @@ static void status_life(json_t *guest, const struct life *life, bool numbers)
         json_object_set_new(guest, "state", status_string("worker does not answer"));
     if (!numbers || !life->worker)
         return;
-    json_object_set_new(guest, "pool_bytes", status_number(life->stats.pool_bytes));
-    json_object_set_new(guest, "pool_used", status_number(life->stats.pool_used));
-    json_object_set_new(guest, "held", status_number(life->stats.held));
-    json_object_set_new(guest, "held_since", status_number(life->stats.held_since));
-    json_object_set_new(guest, "resident", status_number(life->stats.resident));
+    status_rules(guest, life);
+    status_guest_numbers(guest, &life->stats);
 }
 
 static json_t *status_guest(struct glue *glue, uint32_t domid, bool numbers)
@@ -169,7 +200,7 @@ static json_t *status_daemon(const struct glue *glue)
 
     json_object_set_new(daemon, "version", status_string(VERSION));
     json_object_set_new(daemon, "pid", json_integer(getpid()));
-    json_object_set_new(daemon, "pool", status_string(glue->policy->pool));
+    json_object_set_new(daemon, "pool", status_string(glue->defaults->pool));
     json_object_set_new(daemon, "threads", status_number(glue->policy->threads));
     json_object_set_new(daemon, "queues", status_number(glue->policy->queues));
     json_object_set_new(daemon, "xenstore", json_boolean(glue->xs != NULL));

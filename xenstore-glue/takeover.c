@@ -23,6 +23,7 @@
 #include "log.h"
 #include "paths.h"
 #include "process.h"
+#include "store.h"
 #include "vbd.h"
 
 #define TAKEOVER_LIMIT 5000  /* ms until a silent worker is reported */
@@ -34,6 +35,20 @@
 static int takeover_pid_of(const struct life *life)
 {
     return life->worker ? (int)worker_pid(life->worker) : 0;
+}
+
+/* For status only: the worker may lie. */
+static void takeover_rules(struct life *life, const struct wire_hello *hello)
+{
+    const char *pool = strstr(hello->note, " pool=");
+    struct store_pool_spec spec;
+    char text[STORE_TEXT];
+
+    life->pool = hello->pool;
+    life->rates = hello->rates;
+    if (!pool || copy_string(life->pool_spec, sizeof(life->pool_spec), pool + 6) ||
+        store_parse_pool(life->pool_spec, &spec, text) || spec.kind != hello->pool.kind)
+        snprintf(life->pool_spec, sizeof(life->pool_spec), "unknown");
 }
 
 static void takeover_hello(struct life *life, const struct wire_hello *hello)
@@ -49,6 +64,7 @@ static void takeover_hello(struct life *life, const struct wire_hello *hello)
         snprintf(life->uuid, sizeof(life->uuid), "none");
     if (hello->threads >= 1 && hello->threads <= WIRE_THREADS)
         life->threads = hello->threads;
+    takeover_rules(life, hello);
 }
 
 static void takeover_volume(struct life *life, const struct wire_volume *volume)

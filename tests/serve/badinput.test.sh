@@ -35,6 +35,12 @@ pool() { # THING REMEDY POOL
     refused "$1" "$2" --volume "xvda=cow:$BASE" --pool "$3" --nbd "$SOCK"
 }
 
+limit() { # THING REMEDY POOL OPTION...
+    local thing=$1 remedy=$2 where=$3
+    shift 3
+    refused "$thing" "$remedy" --volume "xvda=cow:$BASE" --pool "$where" --nbd "$SOCK" "$@"
+}
+
 open_for_writing() {
     exec 9>>"$BASE"
     base "base $BASE: open for writing" "close" "cow:$BASE"
@@ -134,6 +140,26 @@ try "no volume" refused "--volume" "--help|needed" --pool "dir:$POOL" --nbd "$SO
 try "pool missing" pool "pool dir:$WORK/nosuch: " "create it" "dir:$WORK/nosuch"
 try "pool is a file" pool "pool dir:$BASE: " "directory" "dir:$BASE"
 try "pool of an unknown kind" pool "pool tape:/x" "write dir:" "tape:/x"
+try "pool is no device" pool "pool block:$BASE: not a block device" "name one" "block:$BASE"
+try "pool with an unknown flag" pool "pool block:/dev/x: 'frce'" "write block:" "block:/dev/x,frce"
+try "pool is shared" pool "pool block:/dev/x: shared" "leave ,shared away" "block:/dev/x,shared"
+try "pool of too little memory" pool "pool ram:7M" "from 8M" "ram:7M"
+try "ram-budget of a pool in memory" limit "--ram-budget: a ram: pool" "write 0" ram:64M \
+    --ram-budget 8M
+try "quota of a pool in memory" limit "--quota: a ram: pool" "write 0" ram:64M --quota 8M
+try "low water above the quota" limit "--low-water: not below the quota" "write less" "dir:$POOL" \
+    --quota 1G --low-water 1G
+while read -r option value remedy; do
+    try "--$option \"$value\"" limit "--$option '$value'" "$remedy" "dir:$POOL" "--$option" "$value"
+done <<END
+ram-budget 4M from 8M
+quota 17T to 16T
+quota 1g such|from 8M
+low-water much up to
+iops 1.5 requests a second
+iops -1 requests a second
+bandwidth 100 from 4K
+END
 try "socket path too long" refused "path too long" "at most" --volume xvda=blank:1M \
     --pool "dir:$POOL" --nbd "/$(printf 'x%.0s' {1..200})"
 try "socket in a missing directory" refused "$WORK/nosuch/s: " "choose" --volume xvda=blank:1M \

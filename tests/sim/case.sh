@@ -5,7 +5,8 @@
 # bases and the pool, and the counting of results. A test sources it and ends by case_end.
 #
 #   case_begin [OPTION]...       an instance with a daemon (options are the daemon's); sets
-#                                $DISK, a folder on a file system with O_DIRECT and O_TMPFILE
+#                                $DISK, a folder on a file system with O_DIRECT and O_TMPFILE;
+#                                the daemon's configuration is in $DISK/etc, which is not there
 #   check NAME COMMAND...        prints ok or not ok, and the command's last words if not ok
 #   skip NAME WHY
 #   daemon_start [OPTION]...     the daemon, until it answers; its log is $SIM/log/daemon; the
@@ -86,7 +87,7 @@ daemon_start() {
         TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}halt_on_error=0:exitcode=99" \
         UBSAN_OPTIONS=print_stacktrace=1 \
         "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$(daemon_worker)" \
-        --run-dir "$SIM/run" --threads 2 --verbose "$@"
+        --run-dir "$SIM/run" --config-dir "$DISK/etc" --threads 2 --verbose "$@"
     sim_until 20 daemon_answers
 }
 

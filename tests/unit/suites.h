@@ -11,6 +11,10 @@
     X(wire)                                                                                        \
     X(loop)                                                                                        \
     X(store)                                                                                       \
+    X(store_pool)                                                                                  \
+    X(store_device)                                                                                \
+    X(store_limits)                                                                                \
+    X(rules)                                                                                       \
     X(index)                                                                                       \
     X(slots)                                                                                       \
     X(overlay)                                                                                     \

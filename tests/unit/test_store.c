@@ -252,40 +252,6 @@ static void good_bases(void)
     dir_close();
 }
 
-static void pools(void)
-{
-    static const struct {
-        const char *spec;
-        int err;
-    } rows[] = {{"", -EINVAL},
-                {"dir:", -EINVAL},
-                {"dir:x", -EINVAL},
-                {"d", -EINVAL},
-                {"/var/tmp", -EINVAL},
-                {"dir:/nonexistent", -ENOENT},
-                {"dir:/etc/passwd", -ENOTDIR}};
-    char text[STORE_TEXT], spec[80];
-
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        memset(text, 0, sizeof(text));
-        CU_ASSERT_EQUAL(store_open_pool(rows[i].spec, text), rows[i].err);
-        CU_ASSERT(is_line(text));
-    }
-    CU_ASSERT(store_open_pool("dir:/proc", text) < 0);
-    CU_ASSERT(is_line(text));
-    dir_open();
-    snprintf(spec, sizeof(spec), "dir:%s", dir);
-    int fd = store_open_pool(spec, text);
-    CU_ASSERT_FATAL(fd >= 0);
-    struct stat st;
-    CU_ASSERT_EQUAL(fstat(fd, &st), 0);
-    CU_ASSERT_EQUAL(st.st_nlink, 0);
-    CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
-    CU_ASSERT(fcntl(fd, F_GETFL) & O_DIRECT);
-    close(fd);
-    dir_close();
-}
-
 int suite_store(void)
 {
     static const struct unit_case cases[] = {
@@ -295,7 +261,6 @@ int suite_store(void)
         {"another's base", strangers_base},
         {"writers", writers},
         {"good bases", good_bases},
-        {"pools", pools},
     };
 
     return UNIT_SUITE("store", cases);
