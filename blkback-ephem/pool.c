@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "index.h"
 #include "log.h"
@@ -302,53 +301,6 @@ void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint6
     pthread_mutex_unlock(&pool->lock);
 }
 
-void pool_hold(struct pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    if (!pool->held++) {
-        pool->held_since = (uint64_t)time(NULL);
-        log_warn("the pool is full: %s: writes are held until it has space again",
-                 pool->why ? pool->why : "free some space");
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_unhold(struct pool *pool)
-{
-    pthread_mutex_lock(&pool->lock);
-    if (!--pool->held) {
-        pool->held_since = 0;
-        log_info("no write is held any more");
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-uint32_t pool_held(struct pool *pool, uint64_t *since)
-{
-    pthread_mutex_lock(&pool->lock);
-    uint32_t held = pool->held;
-    *since = pool->held_since;
-    pthread_mutex_unlock(&pool->lock);
-    return held;
-}
-
-void pool_count_write(struct pool *pool, uint32_t blocks)
-{
-    pthread_mutex_lock(&pool->lock);
-    pool->writes++;
-    pool->write_blocks += blocks;
-    pthread_mutex_unlock(&pool->lock);
-}
-
-uint64_t pool_allowance(const struct pool *pool)
-{
-    uint64_t stored = pool->pack ? pack_used(pool->pack) : slots_stored(pool->slots) * BLOCK_SIZE;
-
-    if (!pool->config.bytes)
-        return UINT64_MAX;
-    return pool->config.bytes > stored ? pool->config.bytes - stored : 0;
-}
-
 bool pool_is_packed(const struct pool *pool)
 {
     return pool->pack;
@@ -365,44 +317,4 @@ uint8_t *pool_put(struct pool *pool, uint32_t slot, uint32_t bytes)
 const uint8_t *pool_unit(const struct pool *pool, uint32_t slot, uint32_t *bytes)
 {
     return pack_find(pool->pack, slot, bytes);
-}
-
-void pool_stats(struct pool *pool, struct pool_stats *stats)
-{
-    pthread_mutex_lock(&pool->lock);
-    *stats = (struct pool_stats){
-        .taken = slots_stored(pool->slots) * BLOCK_SIZE,
-        .used = slots_used(pool->slots) * BLOCK_SIZE,
-        .left = pool->left,
-        .ram = pool->tier ? pool->tier->charged * BLOCK_SIZE : 0,
-        .memory = slots_memory(pool->slots) +
-                  slots_extents(pool->slots) * (sizeof(struct berth) + sizeof(void *)),
-        .writes = pool->writes,
-        .write_blocks = pool->write_blocks,
-        .low_since = pool->low_since,
-    };
-    if (pool->pack) {
-        stats->taken = stats->ram = pack_used(pool->pack);
-        stats->memory += pack_memory(pool->pack);
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_look(struct pool *pool)
-{
-    uint64_t below = pool->backing ? pool->backing->ops->left(pool->backing) : UINT64_MAX;
-
-    pthread_mutex_lock(&pool->lock);
-    uint64_t left = min_u64(below, pool_allowance(pool)), mark = pool->config.low_water;
-    pool->left = left;
-    if (left < mark && !pool->low_since) {
-        pool->low_since = (uint64_t)time(NULL);
-        log_warn("only %llu MiB are left of the pool: below the low-water mark of %llu MiB: free "
-                 "some space",
-                 (unsigned long long)left >> 20, (unsigned long long)mark >> 20);
-    } else if (pool->low_since && left >= mark + mark / 8) {
-        pool->low_since = 0;
-        log_info("the pool is above its low-water mark again");
-    }
-    pthread_mutex_unlock(&pool->lock);
 }

@@ -47,6 +47,7 @@ only 'openssl/' 'blkback-ephem/(cipher|key)\.c|tests/.*'
 only 'libaio\.h' 'blkback-ephem/aio\.c|tests/.*|bench/.*'
 only 'xengnttab|xen/grant' 'blkback-ephem/hv\.c|tests/.*'
 only 'xen' 'blkback-ephem/hv\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
+only 'lz4\.h' 'blkback-ephem/press\.c|tests/.*'
 only 'blkid/' 'common/store_signature\.c|tests/.*'
 only 'ini\.h' 'xenstore-glue/rules\.c|tests/.*'
 only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
@@ -64,15 +65,22 @@ nbd*            nbd* arena iothread limit volume
 pump            request hv limit ring volume
 request         pump arena iothread hv limit ring volume
 volume*         volume* lane overlay pool iothread
-lane            volume aio cipher pool iothread
+lane*           lane* sweep volume aio cipher pool iothread press slots
+sweep           lane* pool press
+press           arena
 overlay         index
-pool*           pool index slots
+pool*           pool* backing index pack slots
+keeper          pool_state
+tier            pool_state
+pack            slots
+slots           extent
+extent          slots
 index           node
 node            index
 cipher          key
 iothread        aio arena mailbox
 '
-pure=' index node slots overlay ring cipher '
+pure=' index node slots extent overlay ring cipher '
 pure_system='errno|limits|stdbool|stddef|stdint|stdlib|string|openssl/.*'
 
 our_headers()

@@ -19,7 +19,7 @@ struct rig_config {
     uint64_t bytes, base_bytes;
     uint32_t extents; /* the pool may have; also settable while running */
     uint64_t seed;
-    uint64_t ram;  /* bytes of memory in front of the pool, or of all of it with ram_only */
+    uint64_t ram; /* bytes of memory in front of the pool, or of all of it with ram_only */
     bool ram_only, lz4;
 };
 
