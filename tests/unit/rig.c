@@ -82,6 +82,24 @@ static const struct backing_ops rig_backing_ops = {.grow = rig_grow,
                                                    .left = rig_left,
                                                    .close = rig_backing_close};
 
+static void *rig_map(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    CU_ASSERT_FATAL(p != MAP_FAILED);
+    return p;
+}
+
+/* The keeper writes to the file, lanes to what fake_aio has of it: the same bytes. */
+static void *rig_map_shared(int fd, size_t bytes)
+{
+    CU_ASSERT_FATAL(!ftruncate(fd, (off_t)bytes));
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CU_ASSERT_FATAL(p != MAP_FAILED);
+    return p;
+}
+
 static void rig_open_pool(struct rig *rig)
 {
     struct pool_config config = {.kind = rig->config.ram_only ? POOL_RAM : POOL_DIR,
@@ -98,6 +116,8 @@ static void rig_open_pool(struct rig *rig)
         backing = calloc(1, sizeof(*backing));
         config.fd = memfd_create("pool", MFD_CLOEXEC);
         *backing = (struct backing){.ops = &rig_backing_ops, .fd = config.fd};
+        rig->disk = rig_map_shared(config.fd, rig->disk_bytes);
+        punched_disk = rig->disk;
         fake_disk_add(config.fd, rig->disk, rig->disk_bytes);
     }
     CU_ASSERT_EQUAL_FATAL(pool_open_on(&rig->pool, &config, backing), 0);
@@ -126,15 +146,6 @@ uint8_t rig_base_byte(uint64_t offset)
     return (uint8_t)(0x40 + (offset / 512 * 7 + offset) % 61);
 }
 
-static void *rig_map(size_t bytes)
-{
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-
-    CU_ASSERT_FATAL(p != MAP_FAILED);
-    return p;
-}
-
 static void rig_open_volume(struct rig *rig)
 {
     const struct rig_config *config = &rig->config;
@@ -159,7 +170,6 @@ void rig_open(struct rig *rig, const struct rig_config *config)
     extents_taken = 0;
     grow_fail_at = 0;
     rig->disk_bytes = (size_t)64 * EXTENT;
-    punched_disk = rig->disk = rig_map(rig->disk_bytes);
     CU_ASSERT_EQUAL_FATAL(key_open(&rig->key), 0);
     rig_open_pool(rig);
     for (uint32_t i = 0; i < config->lanes; i++) {
@@ -193,7 +203,8 @@ void rig_close(struct rig *rig)
     CU_ASSERT_EQUAL(rig_pool_used(rig), 0);
     pool_close(rig->pool);
     key_close(rig->key);
-    munmap(rig->disk, rig->disk_bytes);
+    if (rig->disk)
+        munmap(rig->disk, rig->disk_bytes);
     if (rig->base)
         munmap(rig->base, rig->config.base_bytes);
 }
