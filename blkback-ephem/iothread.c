@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include "aio.h"
 #include "arena.h"
 #include "loop.h"
@@ -31,6 +32,7 @@ struct iothread {
     struct loop_timer trim;
     struct list hooks;
     struct iothread_hook *last;
+    uint32_t soon; /* us; 0: nobody asked */
     struct work stopping;
 };
 
@@ -73,8 +75,12 @@ static void *iothread_main(void *arg)
     struct iothread *thread = arg;
     bool again = false, worked = false;
 
+    prctl(PR_SET_TIMERSLACK, 1000); /* ns: see iothread_soon */
     while (!thread->stop) {
-        if (loop_turn(thread->loop, again ? 0 : -1))
+        uint32_t soon = thread->soon;
+        thread->soon = 0;
+        if (soon && !again ? loop_turn_us(thread->loop, soon)
+                           : loop_turn(thread->loop, again ? 0 : -1))
             break;
         again = iothread_flush(thread);
         if (aio_reap(thread->aio))
@@ -206,6 +212,11 @@ void iothread_hook_add(struct iothread *thread, struct iothread_hook *hook)
 void iothread_hook_last(struct iothread *thread, struct iothread_hook *hook)
 {
     thread->last = hook;
+}
+
+void iothread_soon(struct iothread *thread, uint32_t us)
+{
+    thread->soon = us;
 }
 
 uint32_t iothread_index(const struct iothread *thread)

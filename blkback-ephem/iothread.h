@@ -46,6 +46,8 @@ void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg);
 void iothread_hook_add(struct iothread *thread, struct iothread_hook *hook);
 /* The one that runs after all others. */
 void iothread_hook_last(struct iothread *thread, struct iothread_hook *hook);
+/* From a hook: the next turn comes in so many microseconds, if nothing happens before. */
+void iothread_soon(struct iothread *thread, uint32_t us);
 uint32_t iothread_index(const struct iothread *thread);
 struct loop *iothread_loop(const struct iothread *thread);
 struct aio *iothread_aio(const struct iothread *thread);

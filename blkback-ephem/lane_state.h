@@ -52,9 +52,9 @@ struct lane {
     struct list swept;    /* sweeps: idle */
     uint32_t gathered_vios, gathered_blocks;
     uint32_t flying_sweeps, flying_vios;
-    uint32_t depth;    /* how many writes a guest had under way, lately */
-    uint32_t lingered; /* turns */
-    bool stepped;      /* a vio went on outside of a completion */
+    uint32_t depth;       /* how many writes a guest had under way, lately */
+    uint64_t gathered_at; /* ns: since then nobody has added; 0: just now */
+    bool stepped;         /* a vio went on outside of a completion */
 
     struct list held; /* vios waiting for space */
     struct loop_timer retry;

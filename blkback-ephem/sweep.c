@@ -14,11 +14,12 @@
 #include "lane_state.h"
 
 #include <errno.h>
+#include <time.h>
 #include "press.h"
 
-#define SHALLOW     8u  /* a queue like that gains nothing from gathering */
-#define ENOUGH      32u /* blocks: no reason to wait for more */
-#define LINGER_MOST 16u /* turns to wait for half of what is expected */
+#define SHALLOW   8u     /* a queue like that gains nothing from gathering */
+#define ENOUGH    32u    /* blocks: no reason to wait for more */
+#define LINGER_NS 60000u /* without a new write, to wait for half of what is expected */
 
 static struct pool_slots vio_slots(struct vio *io)
 {
@@ -33,6 +34,7 @@ void lane_place(struct vio *io, bool fresh)
     io->fresh = fresh;
     io->error = 0;
     list_append(&lane->gathered, &io->link);
+    lane->gathered_at = 0;
     lane->gathered_vios++;
     lane->gathered_blocks += io->blocks;
 }
@@ -246,8 +248,31 @@ static void sweep_out(struct lane *lane)
     sweep_issue(lane);
 }
 
-/* Whether to send out what is gathered, or to wait for more; `linger`: only for a moment. */
-static bool lane_is_ripe(struct lane *lane, bool *linger)
+static uint64_t sweep_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* True: worth waiting a little, since the guest keeps adding. */
+static bool lane_is_patient(struct lane *lane)
+{
+    uint64_t now = sweep_now();
+
+    if (lane->gathered_vios >= lane->depth * 3 / 4)
+        return false;
+    if (!lane->gathered_at)
+        lane->gathered_at = now;
+    if (now - lane->gathered_at >= LINGER_NS)
+        return false;
+    iothread_soon(lane->thread, (uint32_t)(LINGER_NS - (now - lane->gathered_at)) / 1000 + 1);
+    return true;
+}
+
+/* Whether to send out what is gathered, or to wait for more. */
+static bool lane_is_ripe(struct lane *lane)
 {
     uint32_t under_way = lane->gathered_vios + lane->flying_vios;
 
@@ -255,24 +280,18 @@ static bool lane_is_ripe(struct lane *lane, bool *linger)
         lane->depth = under_way;
     if (pool_has_memory(lane->pool) || lane->depth <= SHALLOW || lane->gathered_blocks >= ENOUGH)
         return true;
-    if (lane->flying_sweeps)
-        return false;
-    *linger = lane->gathered_vios < lane->depth / 2 && lane->lingered < LINGER_MOST;
-    lane->lingered += *linger;
-    return !*linger;
+    return !lane->flying_sweeps && !lane_is_patient(lane);
 }
 
 bool sweep_flush(struct iothread_hook *hook)
 {
     struct lane *lane = container_of(hook, struct lane, hook);
-    bool again = false;
 
-    if (!list_empty(&lane->gathered) && lane_is_ripe(lane, &again)) {
-        lane->lingered = 0;
-        lane->depth -= (lane->depth + 15) / 16;
+    if (!list_empty(&lane->gathered) && lane_is_ripe(lane)) {
+        lane->depth -= (lane->depth + 31) / 32;
         sweep_out(lane);
     }
-    again |= lane->stepped;
+    bool again = lane->stepped;
     lane->stepped = false;
     return again;
 }

@@ -114,10 +114,9 @@ static int loop_patience(const struct loop *loop, int ms)
     return ms < 0 || until < ms ? until : ms;
 }
 
-int loop_turn(struct loop *loop, int ms)
+/* What epoll has found. */
+static int loop_run(struct loop *loop, int n)
 {
-    int n = epoll_wait(loop->epoll, loop->events, LOOP_EVENTS, loop_patience(loop, ms));
-
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
     loop->ready = n;
@@ -137,4 +136,24 @@ int loop_turn(struct loop *loop, int ms)
         timer->fire(timer);
     }
     return 0;
+}
+
+int loop_turn(struct loop *loop, int ms)
+{
+    return loop_run(loop,
+                    epoll_wait(loop->epoll, loop->events, LOOP_EVENTS, loop_patience(loop, ms)));
+}
+
+int loop_turn_us(struct loop *loop, uint32_t us)
+{
+    int ms = loop_patience(loop, -1);
+    struct timespec wait = {.tv_nsec = (long)min_u32(us, 999999) * 1000};
+    int n = -1;
+
+    if (!ms)
+        wait.tv_nsec = 0;
+    n = epoll_pwait2(loop->epoll, loop->events, LOOP_EVENTS, &wait, NULL);
+    if (n < 0 && errno == ENOSYS)
+        return loop_turn(loop, 0);
+    return loop_run(loop, n);
 }

@@ -40,6 +40,9 @@ void loop_timer_stop(struct loop_timer *timer);
 /* Waits at most `ms` (-1: for ever) and runs what is ready.  0 or negative errno. */
 int loop_turn(struct loop *loop, int ms);
 
+/* The same, but at most `us` microseconds, where the kernel can tell so little time (Linux 5.11). */
+int loop_turn_us(struct loop *loop, uint32_t us);
+
 /* Milliseconds, CLOCK_MONOTONIC. */
 uint64_t loop_now(void);
 
