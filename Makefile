@@ -123,8 +123,17 @@ lint:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-bench: all
+BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,main.o guest.o guest_doors.o guest_link.o \
+                 guest_volumes.o serve.o),$(DATA))
+$(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
+$(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
+	@mkdir -p $(@D)
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_blkback-ephem)
+
+bench: all $(B)/bench/first-touch
 	bench/serve.sh
+	bench/first-touch.sh
 
 install: all
 	install -D -m 755 $(B)/blkback-ephem $(DESTDIR)$(PREFIX)/libexec/blkback-ephem/blkback-ephem

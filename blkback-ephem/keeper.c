@@ -253,8 +253,7 @@ static bool keeper_wants_room(const struct pool *pool)
 {
     const struct tier *tier = pool->tier;
 
-    return tier && pool->backing &&
-           (pool->crowded || !tier_has_room(tier, tier->budget / KEEPER_MARGIN));
+    return tier && pool->backing && (pool->crowded || tier_is_short(tier));
 }
 
 static bool keeper_wants_slots(const struct pool *pool)

@@ -210,8 +210,7 @@ int pool_take(struct pool *pool, struct pool_slots *slots, bool first, struct po
         /* What was tried long ago says nothing: the keeper tries again before anybody is told. */
         err = pool->full && loop_now() - pool->tried <= KEEPER_RETRY_MS ? -ENOSPC : -EAGAIN;
     }
-    if (err || slots_ample(pool->slots) < KEEPER_AHEAD ||
-        (pool->tier && !tier_has_room(pool->tier, pool->tier->budget / KEEPER_MARGIN)))
+    if (err || slots_ample(pool->slots) < KEEPER_AHEAD || (pool->tier && tier_is_short(pool->tier)))
         pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     return err;

@@ -78,7 +78,6 @@ uint64_t pool_allowance(const struct pool *pool);
 /* keeper.c */
 #define KEEPER_RETRY_MS 200u
 #define KEEPER_AHEAD    (SLOTS_PER_EXTENT / 2) /* free slots, while somebody writes */
-#define KEEPER_MARGIN   8u /* th of the memory is kept free for the next burst */
 int keeper_start(struct pool *pool);
 void keeper_stop(struct pool *pool);
 
@@ -86,6 +85,8 @@ void keeper_stop(struct pool *pool);
 int tier_open(struct tier **out, uint64_t bytes);
 void tier_close(struct pool *pool);
 bool tier_has_room(const struct tier *tier, uint64_t pages);
+/* Too little is left for the next burst: something should be spilled. */
+bool tier_is_short(const struct tier *tier);
 /* A page for a slot that was taken.  0 or -ENOMEM. */
 int tier_charge(struct pool *pool, uint32_t slot);
 void tier_settle(struct pool *pool, uint32_t slot);

@@ -18,7 +18,8 @@
 #include "press.h"
 
 #define SHALLOW   8u     /* a queue like that gains nothing from gathering */
-#define ENOUGH    32u    /* blocks: no reason to wait for more */
+#define ENOUGH    16u    /* blocks: no reason to wait for more */
+#define MUCH      40u    /* blocks: sent out in two halves */
 #define LINGER_NS 60000u /* without a new write, to wait for half of what is expected */
 
 static struct pool_slots vio_slots(struct vio *io)
@@ -205,19 +206,25 @@ static int sweep_encrypt(struct vio *io)
     return err;
 }
 
+/* Half of what is much: the other half is encrypted while the first is under way. */
 static void sweep_take(struct lane *lane, struct list *taken)
 {
-    for (struct list *it; (it = list_pop(&lane->gathered));) {
-        struct vio *io = container_of(it, struct vio, link);
+    uint32_t keep = lane->gathered_blocks >= MUCH && !pool_has_memory(lane->pool)
+                        ? lane->gathered_blocks / 2
+                        : 0;
+
+    while (!list_empty(&lane->gathered) && lane->gathered_blocks > keep) {
+        struct vio *io = container_of(list_pop(&lane->gathered), struct vio, link);
         struct pool_slots slots = vio_slots(io);
 
+        lane->gathered_vios--;
+        lane->gathered_blocks -= io->blocks;
         io->error = pool_take(lane->pool, &slots, io->fresh, &lane->waiter);
         io->ram = slots.ram;
         io->next = 0;
         io->flying = 0;
         list_append(taken, &io->link);
     }
-    lane->gathered_vios = lane->gathered_blocks = 0;
 }
 
 static void sweep_out(struct lane *lane)
@@ -261,7 +268,7 @@ static bool lane_is_patient(struct lane *lane)
 {
     uint64_t now = sweep_now();
 
-    if (lane->gathered_vios >= lane->depth * 3 / 4)
+    if (lane->gathered_vios >= min_u32(lane->depth * 3 / 4, ENOUGH))
         return false;
     if (!lane->gathered_at)
         lane->gathered_at = now;
@@ -291,7 +298,7 @@ bool sweep_flush(struct iothread_hook *hook)
         lane->depth -= (lane->depth + 31) / 32;
         sweep_out(lane);
     }
-    bool again = lane->stepped;
+    bool again = lane->stepped || lane->gathered_blocks >= ENOUGH;
     lane->stepped = false;
     return again;
 }

@@ -19,6 +19,8 @@
 #define MADV_DONTNEED_LOCKED 24
 #endif
 
+#define BURST_PAGES 2048u /* what a guest may write while one extent is spilled */
+
 struct frame {
     struct list link;
     uint32_t extent;
@@ -62,6 +64,13 @@ void tier_close(struct pool *pool)
 bool tier_has_room(const struct tier *tier, uint64_t pages)
 {
     return tier->charged + pages <= tier->budget;
+}
+
+bool tier_is_short(const struct tier *tier)
+{
+    uint64_t burst = min_u64(tier->budget / 4, BURST_PAGES);
+
+    return !tier_has_room(tier, burst > tier->budget / 8 ? burst : tier->budget / 8);
 }
 
 static struct frame *tier_frame(const struct pool *pool, uint32_t slot)
