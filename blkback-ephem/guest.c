@@ -24,7 +24,6 @@
 #include "loop.h"
 #include "mailbox.h"
 #include "sandbox.h"
-#include "volume.h"
 
 #define TICK_MS 2000u
 
@@ -115,6 +114,9 @@ static void guest_handle(struct guest *guest, const struct wire_msg *msg, int fd
     case WIRE_RESUME:
         guest_resume(guest, msg->cookie);
         break;
+    case WIRE_REFRESH:
+        guest_refresh(guest, msg->cookie);
+        break;
     case WIRE_QUIT:
         guest_reply_errno(guest, msg->cookie, 0);
         guest->ended = true;
@@ -169,9 +171,7 @@ static void guest_tick(struct loop_timer *timer)
 {
     struct guest *guest = container_of(timer, struct guest, tick);
 
-    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
-        if (guest->volumes[i].volume)
-            volume_check_base(guest->volumes[i].volume);
+    guest_look_at_bases(guest);
     for (uint32_t i = 0; guest->daemon.fd < 0 && i < WIRE_DOORS; i++)
         if (guest->doors[i].door)
             door_probe(guest->doors[i].door);
@@ -187,6 +187,7 @@ int guest_run(int sock)
         log_error("out of memory");
         return 1;
     }
+    list_init(&guest->refreshes);
     guest->daemon = (struct loop_source){.fd = sock, .ready = guest_readable};
     guest->listener = (struct loop_source){.fd = -1, .ready = guest_accept};
     guest->tick.fire = guest_tick;

@@ -220,9 +220,10 @@ static void lane_issue(struct vio *io)
     while (io->next < io->entries) {
         uint32_t at = io->next, count = vio_run(io, at);
         uint64_t start = vio_block(io, at) * BLOCK_SIZE, in_base = 0;
+        uint64_t base_bytes = volume_base_bytes(io->volume);
 
-        if (io->slot[at] == INDEX_BASE && start < volume_config(io->volume)->base_bytes)
-            in_base = volume_config(io->volume)->base_bytes - start;
+        if (io->slot[at] == INDEX_BASE && start < base_bytes)
+            in_base = base_bytes - start;
         if (io->slot[at] > INDEX_MAX_SLOT && !in_base) {
             memset(vio_page(io, at), 0, (size_t)count * BLOCK_SIZE);
             io->next += count;

@@ -11,7 +11,8 @@
 #include <stdint.h>
 #include <limits.h>
 
-#define STORE_TEXT 256 /* room for an error text, as WIRE_TEXT */
+#define STORE_TEXT 256                 /* room for an error text, as WIRE_TEXT */
+#define STORE_MOST ((uint64_t)1 << 44) /* bytes a volume; an overlay has no more blocks */
 
 /* A volume as the operator writes it: `[cow:]PATH[,size=SIZE]` or `blank:SIZE`. */
 struct store_spec {
@@ -28,6 +29,7 @@ struct store_base {
     int fd;              /* O_RDONLY|O_DIRECT|O_CLOEXEC, a shared lock held; -1 when blank */
     uint64_t base_bytes; /* multiple of 512; 0 when blank */
     uint64_t bytes;      /* what the guest will see */
+    bool grows;          /* no size was named: it follows the base's */
 };
 
 /*

@@ -55,13 +55,13 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 arrows='
 main            guest serve sandbox
 guest*          guest* door engine iothread mailbox pool pump sandbox volume
-serve           engine lane nbd sandbox volume
+serve           engine lane mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
 engine          hv iothread key lane pool pump
 nbd*            nbd* arena iothread volume
 pump            request hv ring volume
 request         pump arena iothread hv ring volume
-volume*         volume* lane overlay pool iothread
+volume*         volume* lane overlay pool iothread aio arena mailbox
 lane            volume aio cipher pool iothread
 overlay         index
 pool*           pool index slots

@@ -24,6 +24,7 @@
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \
+    X(volume_grow)                                                                                 \
     X(volume_model)                                                                                \
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
