@@ -25,6 +25,7 @@
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \
     X(volume_grow)                                                                                 \
+    X(volume_race)                                                                                 \
     X(volume_model)                                                                                \
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \

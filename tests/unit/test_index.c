@@ -117,6 +117,11 @@ static void random_against_model(void)
         model_zero(&model, 0, MODEL_BLOCKS);
         CU_ASSERT_EQUAL(model_differences(&model, 0, MODEL_BLOCKS), 0);
         CU_ASSERT_EQUAL(model.wrong, 0);
+        /* Over a base what lies behind the end is not zero with it. */
+        CU_ASSERT(index_memory(model.index) < (seed % 2 ? 256 : 4096));
+        CU_ASSERT_EQUAL(
+            index_zero(model.index, MODEL_BLOCKS - 777, INDEX_REGION_BLOCKS, model_drop, &model),
+            0);
         CU_ASSERT(index_memory(model.index) < 256);
         model_close(&model);
     }
