@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #include "growkit.h"
 #include "index.h"
 
-static uint8_t in[GROW_ROOM];
+static uint8_t in[GROW_ROOM], out[4096];
 
 static void even(void)
 {
