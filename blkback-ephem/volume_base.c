@@ -80,7 +80,7 @@ enum base_news base_look(struct base_watch *watch, int fd)
 {
     struct base_watch now = *watch;
 
-    if (base_take(&now, fd) || now.sequence != watch->sequence || now.bytes < watch->bytes)
+    if (base_take(&now, fd) || now.sequence != watch->sequence)
         return BASE_CHANGED;
     bool quiet = base_same_time(&now, watch) ||
                  (base_is_device(&now) && loop_now() < watch->settled);
