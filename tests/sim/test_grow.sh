@@ -81,9 +81,8 @@ connected() {
     front_do expect-error check $((12 * MIB + 512)) 512 1
     front_do discard 0 $((12 * MIB + 512))
     front_do checkzero 0 $((12 * MIB + 512))
-    front_end 1 && said 1 "$(sha_of "$grow_base" $((8 * MIB + 512)) $((4 * MIB)))" ||
-        { echo "not the base's bytes"; return 1; }
-    size_is 1 $((12 * MIB + 512)) && [ "$(backend 1 51712 state)" = 6 ] && sim_destroy 1
+    front_end 1 && said 1 "$(sha_of "$grow_base" $((8 * MIB + 512)) $((4 * MIB)))" &&
+        size_is 1 $((12 * MIB + 512)) && [ "$(backend 1 51712 state)" = 6 ] && sim_destroy 1
 }
 
 # Not connected yet: remembered; the state stays what libxl waits for.
@@ -176,7 +175,6 @@ taken_over() {
     sim_until 10 size_is 1 $((10 * MIB)) || return 1
     sim_kill daemon
     append "$grow_base" "$MIB"
-    taken_log=$(log_end)
     sim_until 10 taken_grown && [ "$(backend 1 51712 sectors)" = $((10 * MIB / 512)) ] || return 1
     daemon_start 8>&- || return 1
     front_do resized $((11 * MIB / 512))
@@ -216,7 +214,7 @@ detached() {
 liar() {
     guest_up 1 8 0 "$1" || return 1
     daemon_left || return 1
-    liar_worker=$(ls "$SIM/run/workers/1".*.pid | xargs cut -d' ' -f1)
+    liar_worker=$(cut -d' ' -f1 "$SIM/run/workers/1".*.pid)
     liar_sock=$(ls "$SIM/run/workers/1".*.sock)
     python3 - "$liar_sock" "$2" "$3" >"$SIM/log/liar" 2>&1 <<'END' &
 import os, socket, struct, sys
