@@ -66,10 +66,14 @@ told() { # NAME
     grep "$1: its base was changed while in use.*truncate or lvextend" "$ERR"
 }
 
+unreadable() { # NAME
+    if qio "$1" "read 0 4096"; then return 1; fi
+}
+
 shrunk() {
     truncate -s 4M "$WORK/shrinks"
     soon told xvdd
-    ! qio xvdd "read 0 4096"
+    unreadable xvdd
     size_is xvdd $((4 * MIB + 512))
 }
 
@@ -79,7 +83,7 @@ open_for_writing() {
     append "$WORK/written" $MIB
     soon told xvde
     exec 9>&-
-    ! qio xvde "read 0 4096"
+    unreadable xvde
     size_is xvde $((4 * MIB + 512))
 }
 

@@ -11,7 +11,6 @@ set -u
 # shellcheck source=tests/sim/case.sh
 . "$(dirname "$0")/case.sh"
 
-back=/local/domain/0/backend/vbd3
 MIB=1048576
 
 # A guest with a base of its own of N MiB and K bytes more; options for the target.
