@@ -81,7 +81,7 @@ $(B)/obj/%.o: %.c
 
 # Unit tests: CUnit, production objects but for main and what a test replaces.
 UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
-UNIT_REPLACED := main guest guest_doors guest_link guest_volumes serve aio hv
+UNIT_REPLACED := main guest guest_bases guest_doors guest_link guest_volumes serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o)
@@ -123,8 +123,8 @@ lint:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,main.o guest.o guest_doors.o guest_link.o \
-                 guest_volumes.o serve.o),$(DATA))
+BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,main serve guest \
+                 guest_bases guest_doors guest_link guest_volumes)),$(DATA))
 $(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
 $(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
 	@mkdir -p $(@D)

@@ -144,7 +144,7 @@ static void slot_prepare(struct slot *slot, struct door *door, struct engine *en
         .port = config->queue[i].port,
         .pages = 1u << config->order,
         .abi = config->protocol == WIRE_X86_32 ? RING_X86_32 : RING_X86_64,
-        .limits = {.sectors = disk->bytes / SECTOR_SIZE,
+        .limits = {.sectors = volume_bytes(volume) / SECTOR_SIZE,
                    .readonly = disk->readonly,
                    .discard = disk->discard},
         .dead = slot_dead,

@@ -25,7 +25,6 @@
 #include "mailbox.h"
 #include "pool.h"
 #include "sandbox.h"
-#include "volume.h"
 
 #define TICK_MS 2000u
 
@@ -116,6 +115,9 @@ static void guest_handle(struct guest *guest, const struct wire_msg *msg, int fd
     case WIRE_RESUME:
         guest_resume(guest, msg->cookie);
         break;
+    case WIRE_REFRESH:
+        guest_refresh(guest, msg->cookie);
+        break;
     case WIRE_QUIT:
         guest_reply_errno(guest, msg->cookie, 0);
         guest->ended = true;
@@ -170,9 +172,7 @@ static void guest_tick(struct loop_timer *timer)
 {
     struct guest *guest = container_of(timer, struct guest, tick);
 
-    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
-        if (guest->volumes[i].volume)
-            volume_check_base(guest->volumes[i].volume);
+    guest_look_at_bases(guest);
     if (guest->engine)
         pool_look(engine_pool(guest->engine));
     for (uint32_t i = 0; guest->daemon.fd < 0 && i < WIRE_DOORS; i++)
@@ -190,6 +190,7 @@ int guest_run(int sock)
         log_error("out of memory");
         return 1;
     }
+    list_init(&guest->refreshes);
     guest->daemon = (struct loop_source){.fd = sock, .ready = guest_readable};
     guest->listener = (struct loop_source){.fd = -1, .ready = guest_accept};
     guest->tick.fire = guest_tick;

@@ -103,7 +103,7 @@ void guest_connect(struct guest *guest, const struct wire_msg *msg)
     int err = -EINVAL;
 
     if (asked->id < WIRE_DOORS && asked->volume < WIRE_VOLUMES && !guest->doors[asked->id].door &&
-        guest->volumes[asked->volume].volume) {
+        guest->volumes[asked->volume].volume && !guest->volumes[asked->volume].del_cookie) {
         struct guest_door *place = &guest->doors[asked->id];
         struct door_events events = {.dead = guest_door_dead,
                                      .closed = guest_door_closed,

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "loop.h"
+#include "util.h"
 #include "wire.h"
 
 struct door;
@@ -17,7 +18,10 @@ struct volume;
 
 struct guest_volume {
     struct volume *volume;
-    struct wire_volume asked;
+    struct wire_volume asked; /* with the sizes of now */
+    struct guest *guest;
+    bool growing;        /* guest_bases.c */
+    uint32_t del_cookie; /* of a VOLUME_DEL that waits for that; 0: none */
 };
 
 struct guest_door {
@@ -41,6 +45,7 @@ struct guest {
     struct guest_volume volumes[WIRE_VOLUMES];
     struct guest_door doors[WIRE_DOORS];
     bool domains[1u << 16];
+    struct list refreshes; /* REFRESHes to be answered */
 };
 
 /* guest_link.c: to the daemon; dropped while there is none. */
@@ -55,9 +60,15 @@ void guest_orphaned(struct guest *guest);
 /* guest_volumes.c */
 void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
 void guest_volume_del(struct guest *guest, const struct wire_msg *msg);
+void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie);
 uint32_t guest_volume_doors(const struct guest *guest, uint32_t id);
 void guest_stats(struct guest *guest, uint32_t cookie);
 void guest_resume(struct guest *guest, uint32_t cookie);
+
+/* guest_bases.c */
+void guest_look_at_bases(struct guest *guest);
+void guest_refresh(struct guest *guest, uint32_t cookie);
+void guest_forget_refreshes(struct guest *guest);
 
 /* guest_doors.c */
 void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);

@@ -18,6 +18,9 @@ void guest_orphaned(struct guest *guest)
     /* What it asked is not answered to the next one. */
     for (uint32_t i = 0; i < WIRE_DOORS; i++)
         guest->doors[i].connect_cookie = guest->doors[i].disconnect_cookie = 0;
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
+        guest->volumes[i].del_cookie = 0;
+    guest_forget_refreshes(guest);
     if (guest->listener.fd < 0)
         guest->ended = true;
 }

@@ -31,6 +31,8 @@ static int guest_volume_check(const struct guest *guest, const struct wire_volum
     if (!asked->bytes || asked->bytes % SECTOR_SIZE || asked->base_bytes % SECTOR_SIZE ||
         asked->base_bytes > asked->bytes || (asked->base_bytes != 0) != (fd >= 0))
         return -EINVAL;
+    if (asked->flags & WIRE_VOLUME_GROWS && asked->base_bytes != asked->bytes)
+        return -EINVAL;
     return 0;
 }
 
@@ -44,6 +46,7 @@ void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[W
             .bytes = asked->bytes,
             .base_bytes = asked->base_bytes,
             .base = fds[0],
+            .grows = asked->flags & WIRE_VOLUME_GROWS,
             .readonly = asked->flags & WIRE_VOLUME_READONLY,
             .discard = asked->flags & WIRE_VOLUME_DISCARD,
         };
@@ -52,10 +55,21 @@ void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[W
         err = volume_open(&place->volume, engine_pool(guest->engine), &config);
         if (!err) {
             place->asked = *asked;
+            place->guest = guest;
+            place->growing = false;
+            place->del_cookie = 0;
             fds[0] = -1;
         }
     }
     guest_reply_errno(guest, msg->cookie, err);
+}
+
+void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie)
+{
+    volume_close(guest->volumes[id].volume);
+    guest->volumes[id].volume = NULL;
+    guest->volumes[id].del_cookie = 0;
+    guest_reply_errno(guest, cookie, 0);
 }
 
 void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
@@ -67,11 +81,14 @@ void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
         err = -ENOENT;
     else if (guest_volume_doors(guest, id))
         err = -EBUSY;
-    if (!err) {
-        volume_close(guest->volumes[id].volume);
-        guest->volumes[id].volume = NULL;
-    }
-    guest_reply_errno(guest, msg->cookie, err);
+    else if (guest->volumes[id].del_cookie)
+        err = -EALREADY;
+    if (err)
+        guest_reply_errno(guest, msg->cookie, err);
+    else if (guest->volumes[id].growing)
+        guest->volumes[id].del_cookie = msg->cookie;
+    else
+        guest_volume_close(guest, id, msg->cookie);
 }
 
 static uint64_t guest_resident(void)

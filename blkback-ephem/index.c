@@ -30,8 +30,14 @@ struct index {
     uint64_t blocks;
     size_t nregions;
     size_t memory;
+    bool blank;
     struct region *regions;
 };
+
+static size_t index_regions(uint64_t blocks)
+{
+    return (size_t)((blocks + INDEX_REGION_BLOCKS - 1) / INDEX_REGION_BLOCKS);
+}
 
 int index_open(struct index **out, uint64_t blocks, bool blank)
 {
@@ -43,7 +49,8 @@ int index_open(struct index **out, uint64_t blocks, bool blank)
     if (!index)
         return -ENOMEM;
     index->blocks = blocks;
-    index->nregions = (size_t)((blocks + INDEX_REGION_BLOCKS - 1) / INDEX_REGION_BLOCKS);
+    index->blank = blank;
+    index->nregions = index_regions(blocks);
     index->regions = calloc(index->nregions ? index->nregions : 1, sizeof(*index->regions));
     if (!index->regions) {
         free(index);
@@ -53,6 +60,26 @@ int index_open(struct index **out, uint64_t blocks, bool blank)
     for (size_t i = 0; blank && i < index->nregions; i++)
         index->regions[i].zero = true;
     *out = index;
+    return 0;
+}
+
+int index_grow(struct index *index, uint64_t blocks)
+{
+    size_t nregions = index_regions(blocks);
+
+    if (blocks > INDEX_MAX_BLOCKS)
+        return -EFBIG;
+    if (nregions > index->nregions) {
+        struct region *regions = realloc(index->regions, nregions * sizeof(*regions));
+        if (!regions)
+            return -ENOMEM;
+        for (size_t i = index->nregions; i < nregions; i++)
+            regions[i] = (struct region){.zero = index->blank};
+        index->memory += (nregions - index->nregions) * sizeof(*regions);
+        index->regions = regions;
+        index->nregions = nregions;
+    }
+    index->blocks = blocks;
     return 0;
 }
 
@@ -246,8 +273,9 @@ int index_zero(struct index *index, uint64_t first, uint64_t count,
         uint64_t r = first / INDEX_REGION_BLOCKS;
         uint64_t start = r * INDEX_REGION_BLOCKS;
         uint64_t stop = start + INDEX_REGION_BLOCKS;
-        /* The last region may be cut short; what lies beyond the volume may be zeroed with it. */
-        uint64_t to = end >= index->blocks && stop > end ? stop : end < stop ? end : stop;
+        /* The last region may be cut short; what lies beyond a blank volume is zero anyway.  Over a
+         * base it is not to be touched: the volume may grow. */
+        uint64_t to = index->blank && end >= index->blocks ? stop : end < stop ? end : stop;
         int err = region_zero(index, &index->regions[r], (uint32_t)(first - start),
                               (uint32_t)(to - start), drop, arg);
         if (err)

@@ -24,6 +24,10 @@ struct index;
 int index_open(struct index **out, uint64_t blocks, bool blank);
 void index_close(struct index *index);
 
+/* To `blocks`, which are not fewer; new ones are untouched.  0; -ENOMEM, -EFBIG: nothing has
+ * changed. */
+int index_grow(struct index *index, uint64_t blocks);
+
 /* INDEX_BASE, INDEX_ZERO or a slot.  block < blocks. */
 uint32_t index_get(const struct index *index, uint64_t block);
 
@@ -31,8 +35,9 @@ uint32_t index_get(const struct index *index, uint64_t block);
 int index_set(struct index *index, uint64_t block, uint32_t slot, uint32_t *before);
 
 /*
- * Turns [first, first + count) to zero, calling drop for each slot let go.  0, or -ENOMEM: then a
- * prefix has been done and no slot was reported twice.
+ * Turns [first, first + count) to zero, calling drop for each slot let go.  The end may lie behind
+ * the last block, within its region.  0, or -ENOMEM: then a prefix has been done and no slot was
+ * reported twice.
  */
 int index_zero(struct index *index, uint64_t first, uint64_t count,
                void (*drop)(void *arg, uint32_t slot), void *arg);

@@ -250,9 +250,10 @@ static bool lane_issue_some(struct vio *io)
     uint64_t start = vio_block(io, at) * BLOCK_SIZE, in_base = 0;
 
     if (!count) {
+        uint64_t base_bytes = volume_base_bytes(io->volume);
         count = vio_run(io, at);
-        if (io->slot[at] == INDEX_BASE && start < volume_config(io->volume)->base_bytes)
-            in_base = volume_config(io->volume)->base_bytes - start;
+        if (io->slot[at] == INDEX_BASE && start < base_bytes)
+            in_base = base_bytes - start;
         if (io->slot[at] > INDEX_MAX_SLOT && !in_base)
             memset(vio_page(io, at), 0, (size_t)count * BLOCK_SIZE);
         else if (list_empty(&lane->idle))

@@ -87,7 +87,7 @@ static enum nbd_step handshake_export_name(struct nbd_handshake *handshake, cons
 
     if (!export)
         return NBD_STEP_BREAK;
-    uint8_t *at = nbd_put64(handshake->reply, volume_config(export->volume)->bytes);
+    uint8_t *at = nbd_put64(handshake->reply, volume_bytes(export->volume));
     at = nbd_put16(at, handshake_flags(handshake, export));
     if (handshake->zeroes) {
         memset(at, 0, NBD_EXPORT_ZEROES);
@@ -132,7 +132,7 @@ static enum nbd_step handshake_go(struct nbd_handshake *handshake, uint32_t opti
     }
     uint8_t *at = handshake_reply(handshake, option, NBD_REP_INFO, 12);
     at = nbd_put16(at, NBD_INFO_EXPORT);
-    at = nbd_put64(at, volume_config(export->volume)->bytes);
+    at = nbd_put64(at, volume_bytes(export->volume));
     nbd_put16(at, handshake_flags(handshake, export));
     at = handshake_reply(handshake, option, NBD_REP_INFO, 14);
     at = nbd_put16(at, NBD_INFO_BLOCK_SIZE);

@@ -293,13 +293,14 @@ static uint32_t request_refusal(const struct nbd_request *request)
     const struct volume_config *config = volume_config(request->conn->volume);
     bool read = request->command == NBD_CMD_READ, write = request->command == NBD_CMD_WRITE;
     bool trim = request->command == NBD_CMD_TRIM;
+    uint64_t bytes = volume_bytes(request->conn->volume);
 
     if (!read && config->readonly)
         return NBD_EPERM;
     if (!request_flags_known(request) || (trim && !config->discard) || !request->length ||
         (request->offset | request->length) % SECTOR_SIZE)
         return NBD_EINVAL;
-    if (request->offset > config->bytes || request->length > config->bytes - request->offset)
+    if (request->offset > bytes || request->length > bytes - request->offset)
         return read || trim ? NBD_EINVAL : NBD_ENOSPC;
     if (request->flags & NBD_FLAG_DF && request->length > SMALL_PART)
         return NBD_EOVERFLOW;

@@ -20,7 +20,6 @@ struct parting {
 
 struct overlay {
     struct index *index;
-    uint64_t blocks;
     uint64_t in_slots;
     struct list held, waiting;
     struct list reads; /* oldest first */
@@ -40,7 +39,6 @@ int overlay_open(struct overlay **out, uint64_t blocks, bool blank)
         free(overlay);
         return err;
     }
-    overlay->blocks = blocks;
     list_init(&overlay->held);
     list_init(&overlay->waiting);
     list_init(&overlay->reads);
@@ -55,6 +53,11 @@ void overlay_close(struct overlay *overlay)
     index_close(overlay->index);
     free(overlay->partings);
     free(overlay);
+}
+
+int overlay_grow(struct overlay *overlay, uint64_t blocks)
+{
+    return index_grow(overlay->index, blocks);
 }
 
 /* True when the claim overlaps one of `list` that stands before `end`. */

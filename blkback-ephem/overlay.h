@@ -35,6 +35,10 @@ struct overlay_read {
 int overlay_open(struct overlay **out, uint64_t blocks, bool blank);
 void overlay_close(struct overlay *overlay);
 
+/* To `blocks`, which are not fewer; new ones are untouched.  0; -ENOMEM, -EFBIG: nothing has
+ * changed. */
+int overlay_grow(struct overlay *overlay, uint64_t blocks);
+
 /* True: held.  False: queued, and one overlay_release will hand it over. */
 bool overlay_claim(struct overlay *overlay, struct overlay_claim *claim);
 
@@ -50,7 +54,8 @@ uint32_t overlay_get(const struct overlay *overlay, uint64_t block);
 /* Points a block at a slot.  0, or -ENOMEM and the block keeps its old state. */
 int overlay_set(struct overlay *overlay, uint64_t block, uint32_t slot);
 
-/* Turns blocks to zero.  0, or -ENOMEM: a prefix is zero, the rest as before. */
+/* Turns blocks to zero, the last region to its end if need be.  0, or -ENOMEM: a prefix is zero, the
+ * rest as before. */
 int overlay_zero(struct overlay *overlay, uint64_t first, uint64_t count);
 
 /* Up to `max` slots that nothing reads any more; each is reported once.  Returns how many. */

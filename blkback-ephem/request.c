@@ -88,6 +88,7 @@ bool request_begin(struct request *request)
     struct queue *queue = request->queue;
     struct arena *arena = iothread_arena(lane_thread(queue->pump->lane));
 
+    queue->config.limits.sectors = volume_bytes(queue->config.volume) / SECTOR_SIZE;
     request->status = ring_check_header(&request->ask, &queue->config.limits);
     if (request_moves(request)) {
         /* A block more for a start inside a block, two for merging the edges. */

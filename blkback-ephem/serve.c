@@ -19,6 +19,7 @@
 #include "lane.h"
 #include "log.h"
 #include "loop.h"
+#include "mailbox.h"
 #include "nbd.h"
 #include "sandbox.h"
 #include "store.h"
@@ -30,6 +31,8 @@ struct serve {
     struct loop *loop;
     struct engine *engine;
     struct nbd *nbd;
+    struct mailbox *mailbox;
+    uint32_t growing; /* volumes */
     struct loop_source signals;
     struct loop_timer check;
     bool ended, bound;
@@ -168,6 +171,7 @@ static int serve_open_volumes(struct serve *serve)
         struct volume_config config = {.bytes = serve->bases[i].bytes,
                                        .base_bytes = serve->bases[i].base_bytes,
                                        .base = serve->bases[i].fd,
+                                       .grows = serve->bases[i].grows,
                                        .discard = true};
         copy_string(config.name, sizeof(config.name), serve->exports[i].name);
         int err = volume_open(&serve->exports[i].volume, engine_pool(serve->engine), &config);
@@ -187,12 +191,23 @@ static void serve_signalled(struct loop_source *source, uint32_t events)
     container_of(source, struct serve, signals)->ended = true;
 }
 
+static void serve_grown(void *arg, int error)
+{
+    struct serve *serve = arg;
+
+    (void)error;
+    serve->growing--;
+}
+
 static void serve_check(struct loop_timer *timer)
 {
     struct serve *serve = container_of(timer, struct serve, check);
+    struct volume_growth how = {.mailbox = serve->mailbox, .done = serve_grown, .arg = serve};
 
-    for (uint32_t i = 0; i < serve->count; i++)
-        volume_check_base(serve->exports[i].volume);
+    for (uint32_t i = 0; i < serve->count; i++) {
+        how.lane = engine_lanes(serve->engine)[i % engine_threads(serve->engine)];
+        serve->growing += volume_check_base(serve->exports[i].volume, &how);
+    }
     pool_look(engine_pool(serve->engine));
     loop_timer_set(serve->loop, &serve->check, CHECK_MS);
 }
@@ -221,6 +236,8 @@ static int serve_start(struct serve *serve)
     if (!err)
         err = loop_add(serve->loop, &serve->signals, EPOLLIN);
     if (!err)
+        err = mailbox_open(&serve->mailbox, serve->loop);
+    if (!err)
         err = nbd_open(&serve->nbd, serve->loop, serve->listener, serve->exports, serve->count,
                        engine_lanes(serve->engine), engine_threads(serve->engine),
                        engine_limit(serve->engine));
@@ -246,6 +263,9 @@ static void serve_close(struct serve *serve, const char *path)
 {
     serve_report(serve);
     nbd_close(serve->nbd);
+    loop_timer_stop(&serve->check);
+    while (serve->growing && !loop_turn(serve->loop, -1))
+        ;
     for (uint32_t i = 0; i < serve->count; i++) {
         volume_close(serve->exports[i].volume);
         if (serve->bases[i].fd >= 0)
@@ -258,6 +278,7 @@ static void serve_close(struct serve *serve, const char *path)
         close(serve->listener);
     if (serve->signals.fd >= 0)
         close(serve->signals.fd);
+    mailbox_close(serve->mailbox);
     loop_close(serve->loop);
 }
 

@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * volume: the object: opening, closing, statistics, and the watch on its base.  What it does with
- * requests is in volume_io.c.
+ * volume: the object: opening, closing, statistics, and looking after its base (volume_base.c,
+ * volume_grow.c).  What it does with requests is in volume_io.c.
  */
 #include "volume_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include "log.h"
 #include "pool.h"
 
 #define REAP_MAX 64u
-
-/* linux/fs.h and sys/mount.h, which have it, both define a BLOCK_SIZE of their own. */
-#ifndef BLKGETDISKSEQ
-#define BLKGETDISKSEQ _IOR(0x12, 128, uint64_t)
-#endif
-
-/* Another medium behind the same name has another number. */
-static uint64_t base_sequence(int fd)
-{
-    uint64_t sequence = 0;
-
-    return ioctl(fd, BLKGETDISKSEQ, &sequence) ? 0 : sequence;
-}
 
 void volume_reap(struct volume *volume)
 {
@@ -51,19 +37,14 @@ int volume_open(struct volume **out, struct pool *pool, const struct volume_conf
     }
     if (!volume)
         return -ENOMEM;
-    if (config->base >= 0) {
-        if (fstat(config->base, &volume->base_was)) {
-            err = -errno;
-            goto out;
-        }
-        volume->base_size = lseek(config->base, 0, SEEK_END);
-        volume->base_sequence = base_sequence(config->base);
-    }
-    err = overlay_open(&volume->overlay, (config->bytes + BLOCK_SIZE - 1) / BLOCK_SIZE,
-                       config->base < 0);
+    err = config->base < 0 ? 0 : base_watch_open(&volume->watch, config->base);
+    if (!err)
+        err = overlay_open(&volume->overlay, volume_blocks(config->bytes), config->base < 0);
     if (err)
         goto out;
     volume->config = *config;
+    volume->bytes = config->bytes;
+    volume->base_bytes = config->base_bytes;
     volume->pool = pool;
     pthread_mutex_init(&volume->lock, NULL);
     *out = volume;
@@ -79,9 +60,9 @@ void volume_close(struct volume *volume)
 
     if (!volume)
         return;
-    blocks = (volume->config.bytes + BLOCK_SIZE - 1) / BLOCK_SIZE;
+    blocks = volume_blocks(volume->bytes);
     for (uint64_t at = 0; at < blocks; at += INDEX_REGION_BLOCKS) {
-        overlay_zero(volume->overlay, at, min_u64(INDEX_REGION_BLOCKS, blocks - at));
+        overlay_zero(volume->overlay, at, INDEX_REGION_BLOCKS); /* whole regions need no memory */
         volume_reap(volume);
     }
     overlay_close(volume->overlay);
@@ -94,6 +75,16 @@ void volume_close(struct volume *volume)
 const struct volume_config *volume_config(const struct volume *volume)
 {
     return &volume->config;
+}
+
+uint64_t volume_bytes(const struct volume *volume)
+{
+    return volume->bytes;
+}
+
+uint64_t volume_base_bytes(const struct volume *volume)
+{
+    return volume->base_bytes;
 }
 
 void volume_stats(struct volume *volume, struct volume_stats *stats)
@@ -112,21 +103,18 @@ void volume_flushed(struct volume *volume)
     pthread_mutex_unlock(&volume->lock);
 }
 
-bool volume_check_base(struct volume *volume)
+bool volume_check_base(struct volume *volume, const struct volume_growth *how)
 {
-    struct stat now;
-
-    if (volume->config.base < 0 || volume->base_changed)
+    if (volume->config.base < 0 || volume->base_changed || volume->growth.running)
         return false;
-    if (fstat(volume->config.base, &now) == 0 &&
-        lseek(volume->config.base, 0, SEEK_END) == volume->base_size &&
-        base_sequence(volume->config.base) == volume->base_sequence &&
-        now.st_mtim.tv_sec == volume->base_was.st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == volume->base_was.st_mtim.tv_nsec)
+    if (base_look(&volume->watch, volume->config.base) == BASE_CHANGED) {
+        volume->base_changed = true;
+        log_error(
+            "%s: its base was changed while in use: reads of it fail from now on; restart the "
+            "guest on a base that nobody writes; a base is grown with truncate or lvextend",
+            volume->config.name);
         return false;
-    volume->base_changed = true;
-    log_error("%s: its base was changed while in use: reads of it fail from now on; restart the "
-              "guest on a base that nobody writes",
-              volume->config.name);
-    return true;
+    }
+    uint64_t bytes = volume->watch.bytes - volume->watch.bytes % SECTOR_SIZE;
+    return volume->config.grows && bytes > volume->bytes && volume_grow(volume, bytes, how);
 }

@@ -16,6 +16,7 @@
 #include "overlay.h"
 
 struct lane;
+struct mailbox;
 struct pool;
 struct volume;
 
@@ -32,7 +33,8 @@ struct vio {
     uint64_t length; /* bytes, multiple of 512, within the volume */
     uint8_t *buf;    /* vio_pages() pages of the thread's arena; NULL for a discard */
     void (*done)(struct vio *io, int error);
-    bool drop_if_held; /* the door is closing: -ECANCELED rather than waiting for space */
+    bool impatient;    /* -ECANCELED rather than waiting in a full pool */
+    bool drop_if_held; /* the door is closing: the same, whatever it would wait for */
 
     /* volume.c's */
     struct volume *volume;
@@ -67,9 +69,10 @@ static inline uint8_t *vio_data(const struct vio *io)
 }
 
 struct volume_config {
-    uint64_t bytes;      /* multiple of 512 */
-    uint64_t base_bytes; /* multiple of 512; 0 for blank */
+    uint64_t bytes;      /* at first; multiple of 512 */
+    uint64_t base_bytes; /* at first; multiple of 512; 0 for blank */
     int base;            /* fd, the volume's from success on; -1 for blank */
+    bool grows;          /* with its base; then bytes is base_bytes */
     bool readonly;
     bool discard;
     char name[32];
@@ -86,15 +89,36 @@ int volume_open(struct volume **out, struct pool *pool, const struct volume_conf
 /* Nothing may be in flight on it.  Gives its slots back and closes the base. */
 void volume_close(struct volume *volume);
 
+/* As opened: the sizes of now are volume_bytes and volume_base_bytes. */
 const struct volume_config *volume_config(const struct volume *volume);
+
+/*
+ * Any thread.  They only ever grow, the base first: whoever has judged a request by volume_bytes
+ * finds at least the base that belongs to it.
+ */
+uint64_t volume_bytes(const struct volume *volume);
+uint64_t volume_base_bytes(const struct volume *volume);
+
 void volume_stats(struct volume *volume, struct volume_stats *stats);
 
 /* A door answered a flush.  There is nothing to do for one: see volume_io.c. */
 void volume_flushed(struct volume *volume);
 
-/* Any one thread, every few seconds: true once when the base was changed under us; then and from
- * then on base reads fail. */
-bool volume_check_base(struct volume *volume);
+/* How a volume grows: work for `lane`, and `done` in the thread of `mailbox`. */
+struct volume_growth {
+    struct lane *lane;
+    struct mailbox *mailbox;
+    void (*done)(void *arg, int error); /* 0: it has the size that volume_bytes says */
+    void *arg;
+};
+
+/*
+ * Any one thread, that of the mailbox, every few seconds.  A base that has grown makes the volume
+ * grow, if it was opened so: true, and `done` follows exactly once; until then nothing else is looked
+ * at, and the volume is not closed.  What failed is tried again at the next look.  A base that was
+ * changed otherwise: one line in the log, and base reads fail from then on.
+ */
+bool volume_check_base(struct volume *volume, const struct volume_growth *how);
 
 /* On the lane's thread.  Calls io->done exactly once, possibly before it returns. */
 void volume_submit(struct volume *volume, struct lane *lane, struct vio *io);

@@ -147,7 +147,7 @@ static void volume_claim(struct vio *io)
 /* Without its claim: a discard of the same blocks may be what will make space. */
 static void volume_hold(struct vio *io, int why)
 {
-    if (io->drop_if_held) {
+    if (io->drop_if_held || (io->impatient && why == -ENOSPC)) {
         volume_mutated(io, -ECANCELED);
         return;
     }
@@ -251,11 +251,9 @@ static void volume_discard(struct work *work)
 {
     struct vio *io = container_of(work, struct vio, work);
     struct volume *volume = io->volume;
-    uint64_t end = (io->offset + io->length) / BLOCK_SIZE;
+    uint64_t end = volume_discard_end(volume, io->offset + io->length);
     int err = 0;
 
-    if (io->offset + io->length == volume->config.bytes)
-        end = (volume->config.bytes + BLOCK_SIZE - 1) / BLOCK_SIZE;
     for (uint32_t i = 0; i < DISCARD_REGIONS && io->first < end && !err; i++) {
         uint64_t some = min_u64(end - io->first,
                                 INDEX_REGION_BLOCKS - io->first % INDEX_REGION_BLOCKS);

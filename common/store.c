@@ -22,7 +22,6 @@
 #ifndef BLKGETSIZE64
 #define BLKGETSIZE64 _IOR(0x12, 114, size_t)
 #endif
-#define STORE_MOST ((uint64_t)1 << 44) /* bytes a volume; an overlay has no more blocks */
 
 int store_fail(char text[STORE_TEXT], int err, const char *fmt, ...)
 {
@@ -167,6 +166,7 @@ int store_open_base(const struct store_spec *spec, struct store_base *out, char 
         goto out;
     }
     out->base_bytes = min_u64(out->base_bytes, out->bytes);
+    out->grows = !spec->size;
     out->fd = fd;
     return 0;
 out:

@@ -13,8 +13,9 @@
 
 #include "wire.h"
 
-#define STORE_TEXT 256      /* room for an error text, as WIRE_TEXT */
-#define PATH_SHOWN "%.120s" /* with what stands around it, fits STORE_TEXT */
+#define STORE_TEXT 256                 /* room for an error text, as WIRE_TEXT */
+#define STORE_MOST ((uint64_t)1 << 44) /* bytes a volume; an overlay has no more blocks */
+#define PATH_SHOWN "%.120s"            /* with what stands around it, fits STORE_TEXT */
 
 /* Fills `text`, in printable ASCII, and returns err. */
 int store_fail(char text[STORE_TEXT], int err, const char *fmt, ...)
@@ -35,6 +36,7 @@ struct store_base {
     int fd;              /* O_RDONLY|O_DIRECT|O_CLOEXEC, a shared lock held; -1 when blank */
     uint64_t base_bytes; /* multiple of 512; 0 when blank */
     uint64_t bytes;      /* what the guest will see */
+    bool grows;          /* no size was named: it follows the base's */
 };
 
 /*

@@ -17,6 +17,7 @@ static const struct {
     const char *line;
 } ctl_commands[] = {
     {"list", cmd_list, "guests and their ephemeral volumes"},
+    {"refresh", cmd_refresh, "look now whether bases have grown"},
     {"status", cmd_status, "what guests use: pool, memory, requests, held writes"},
 };
 

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 int cmd_list(int argc, char **argv);
+int cmd_refresh(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 
 /*

@@ -58,13 +58,13 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 arrows='
 main            guest serve sandbox
 guest*          guest* door engine iothread mailbox pool pump sandbox volume
-serve           engine lane limit nbd sandbox volume
+serve           engine lane limit mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
 engine          hv iothread key lane limit pool pump
 nbd*            nbd* arena iothread limit volume
 pump            request hv limit ring volume
 request         pump arena iothread hv limit ring volume
-volume*         volume* lane overlay pool iothread
+volume*         volume* lane overlay pool iothread aio arena mailbox
 lane*           lane* sweep volume aio cipher pool iothread press slots
 sweep           lane* pool press
 press           arena

@@ -209,6 +209,7 @@ static int attach_add(struct vbd *vbd, const struct store_base *base)
         return -ENOSPC;
     }
     vbd->bytes = base->bytes;
+    vbd->grows = base->grows;
     msg.u.volume.id = (uint32_t)vbd->volume_id;
     msg.u.volume.bytes = base->bytes;
     msg.u.volume.base_bytes = base->base_bytes;
@@ -216,6 +217,8 @@ static int attach_add(struct vbd *vbd, const struct store_base *base)
         msg.u.volume.flags |= WIRE_VOLUME_READONLY;
     if (attach_discard(vbd->glue->xs, vbd))
         msg.u.volume.flags |= WIRE_VOLUME_DISCARD;
+    if (vbd->grows)
+        msg.u.volume.flags |= WIRE_VOLUME_GROWS;
     path_device_name(msg.u.volume.name, vbd->id.devid);
     attach_note(vbd, msg.u.volume.note);
     int err = life_call(vbd->life, &msg, &base->fd, base->fd >= 0 ? 1 : 0, ATTACH_PATIENCE,

@@ -159,6 +159,7 @@ void connect_announce(struct vbd *vbd)
     int err = xenstore_transact(vbd->glue->xs, connect_announce_body, vbd);
 
     if (!err) {
+        vbd->announced = vbd->bytes;
         if (log_allowed(&vbd->chatter))
             log_info("vbd %u/%u: connected", vbd->id.domid, vbd->id.devid);
         path_error(path, &vbd->id, NULL);
@@ -168,4 +169,47 @@ void connect_announce(struct vbd *vbd)
                   strerror(-err));
     }
     glue_touched(vbd->glue, vbd->id.domid);
+}
+
+uint64_t connect_announced(struct vbd *vbd)
+{
+    char path[PATH_ROOM];
+    uint64_t sectors;
+
+    path_backend(path, &vbd->id, "sectors");
+    if (xenstore_read_u64(vbd->glue->xs, path, UINT64_MAX / SECTOR_SIZE, &sectors))
+        return 0;
+    return sectors * SECTOR_SIZE;
+}
+
+static int connect_resize_body(struct xenstore *xs, void *arg)
+{
+    struct vbd *vbd = arg;
+    const struct attach_pair nodes[] = {
+        {"sectors", vbd->bytes / SECTOR_SIZE},
+        {"state", XENBUS_CONNECTED},
+    };
+    uint64_t state;
+
+    if (attach_state(xs, vbd, false, &state) || state != XENBUS_CONNECTED)
+        return -ECANCELED;
+    return attach_put_all(xs, vbd, nodes, ARRAY_SIZE(nodes));
+}
+
+void connect_resize(struct vbd *vbd)
+{
+    int err = xenstore_transact(vbd->glue->xs, connect_resize_body, vbd);
+
+    if (!err) {
+        vbd->announced = vbd->bytes;
+        return;
+    }
+    if (err == -ECANCELED) {
+        glue_touched(vbd->glue, vbd->id.domid);
+        return;
+    }
+    if (log_allowed(&vbd->limit))
+        log_error("vbd %u/%u: its new size cannot be announced: %s; trying again", vbd->id.domid,
+                  vbd->id.devid, strerror(-err));
+    loop_timer_set(vbd->glue->loop, &vbd->again, 1000);
 }

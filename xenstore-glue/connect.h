@@ -13,6 +13,12 @@ void connect_ring(struct vbd *vbd);
 /* The disk's size, then Connected, in one transaction. */
 void connect_announce(struct vbd *vbd);
 
+/* Its new size, then Connected once more, in one transaction. */
+void connect_resize(struct vbd *vbd);
+
+/* The bytes that xenstore says it has; 0: it says none. */
+uint64_t connect_announced(struct vbd *vbd);
+
 /* A ring that was taken over must be the one whose keys stand in xenstore; or attach_refuse(). */
 void connect_compare(struct vbd *vbd);
 

@@ -28,6 +28,7 @@ struct glue {
     /* Lives with a lower number are stray: xenstore was not there when they began, and what is
      * missing in it was not taken away by the toolstack. */
     uint64_t known_since;
+    uint64_t grown; /* how often a volume has */
 };
 
 #define GLUE_FORGOT                                                                                \

@@ -15,6 +15,7 @@
 #include "evtchn.h"
 #include "log.h"
 #include "paths.h"
+#include "refresh.h"
 #include "takeover.h"
 #include "vbd.h"
 
@@ -141,6 +142,8 @@ static void life_message(void *owner, const struct wire_msg *msg)
         takeover_message(life, msg);
     else if (msg->type == WIRE_DEAD)
         vbd_door_died(life->glue, life, msg->u.dead.id, msg->u.dead.text);
+    else if (msg->type == WIRE_GREW)
+        refresh_grew(life, msg->u.grew.id, msg->u.grew.bytes);
     else if (msg->type == WIRE_STATS_GUEST)
         life->stats = msg->u.stats_guest;
     else if (msg->type == WIRE_STATS_VOLUME && msg->u.stats_volume.id < WIRE_VOLUMES)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * question: hotplug waits for its vbd; status for all asked workers or for QUESTION_STATS ms,
- * whichever comes first.  A client may hang up meanwhile, so that waiting is an object of its own.
+ * question: hotplug waits for its vbd; status and refresh for all asked workers, or until
+ * QUESTION_STATS or QUESTION_REFRESH ms are over.  A client may hang up meanwhile, so that waiting is an object of its own.
  */
 #include "question.h"
 
@@ -10,19 +10,24 @@
 #include <string.h>
 
 #include "life.h"
+#include "refresh.h"
 #include "scan.h"
 #include "status.h"
 #include "vbd.h"
 
 #define QUESTION_HOTPLUG 30000 /* ms */
 #define QUESTION_STATS   2000
+#define QUESTION_REFRESH 20000
 
-/* Answers a status question from what the workers have said so far. */
+/* Answers a status or refresh question from what the workers have said so far. */
 static bool question_tell(struct control_client *client)
 {
     struct glue *glue = client->control->glue;
+    const uint32_t *domid = client->one ? &client->domid : NULL;
 
-    return control_answer(client, status_answer(glue, client->one ? &client->domid : NULL, true));
+    if (client->doing == CONTROL_WAITS_REFRESH)
+        return control_answer(client, refresh_answer(glue, domid, client->since));
+    return control_answer(client, status_answer(glue, domid, true));
 }
 
 /* Answers a hotplug question once the vbd is decided.  False when the client is gone. */
@@ -55,6 +60,10 @@ static void question_late(struct loop_timer *timer)
 
     if (client->doing == CONTROL_WAITS_STATS)
         here = question_tell(client);
+    else if (client->doing == CONTROL_WAITS_REFRESH)
+        here = control_refuse(client,
+                              "not every worker has answered within 20 s; what has grown is "
+                              "published all the same, see ephemctl list");
     else
         here = control_refuse(client,
                               "the volume is not ready after 30 s; see blkback-ephemd's log");
@@ -77,7 +86,7 @@ static bool question_hotplug(struct control_client *client, const json_t *questi
     return question_check_volume(client);
 }
 
-static void question_stats_done(void *arg, int error, const char *text)
+static void question_worker_done(void *arg, int error, const char *text)
 {
     struct control_wait *wait = arg;
     struct control_client *client = wait->client;
@@ -95,8 +104,12 @@ static void question_stats_done(void *arg, int error, const char *text)
         control_run(client);
 }
 
-static bool question_status(struct control_client *client, const json_t *question)
+/* A question that all workers, or one guest's, are asked for: status or refresh. */
+static bool question_workers(struct control_client *client, const json_t *question,
+                             enum control_doing doing)
 {
+    bool refresh = doing == CONTROL_WAITS_REFRESH;
+    int (*ask)(struct life *, worker_done *, void *) = refresh ? refresh_ask : life_ask_stats;
     struct glue *glue = client->control->glue;
     const char *domain = json_string_value(json_object_get(question, "domain"));
     struct control_wait *wait;
@@ -104,6 +117,8 @@ static bool question_status(struct control_client *client, const json_t *questio
     client->one = domain != NULL;
     if (domain && !status_find(glue, domain, &client->domid))
         return control_refuse(client, "no such guest, or it has no ephemeral volume");
+    client->doing = doing;
+    client->since = glue->grown;
     wait = calloc(1, sizeof(*wait));
     if (!wait)
         return control_refuse(client, "out of memory");
@@ -113,7 +128,7 @@ static bool question_status(struct control_client *client, const json_t *questio
 
         if (life->phase == LIFE_SERVING &&
             (!client->one || life->domid == life_guest_of(glue, client->domid)) &&
-            !life_ask_stats(life, question_stats_done, wait))
+            !ask(life, question_worker_done, wait))
             wait->left++;
     }
     if (!wait->left) {
@@ -123,9 +138,8 @@ static bool question_status(struct control_client *client, const json_t *questio
     wait->client = client;
     client->wait = wait;
     list_append(&client->control->waits, &wait->link);
-    client->doing = CONTROL_WAITS_STATS;
     client->timer.fire = question_late;
-    loop_timer_set(glue->loop, &client->timer, QUESTION_STATS);
+    loop_timer_set(glue->loop, &client->timer, refresh ? QUESTION_REFRESH : QUESTION_STATS);
     return true;
 }
 
@@ -142,7 +156,9 @@ bool question_ask(struct control_client *client, const char *line, size_t len)
     else if (!strcmp(cmd, "list"))
         here = control_answer(client, status_answer(client->control->glue, NULL, false));
     else if (!strcmp(cmd, "status"))
-        here = question_status(client, question);
+        here = question_workers(client, question, CONTROL_WAITS_STATS);
+    else if (!strcmp(cmd, "refresh"))
+        here = question_workers(client, question, CONTROL_WAITS_REFRESH);
     else
         here = control_refuse(client, "unknown cmd");
     json_decref(question);

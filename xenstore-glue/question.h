@@ -24,7 +24,12 @@ struct control {
     unsigned int count;
 };
 
-enum control_doing { CONTROL_IDLE, CONTROL_WAITS_VOLUME, CONTROL_WAITS_STATS };
+enum control_doing {
+    CONTROL_IDLE,
+    CONTROL_WAITS_VOLUME,
+    CONTROL_WAITS_STATS,
+    CONTROL_WAITS_REFRESH,
+};
 
 struct control_client {
     struct list link;
@@ -34,8 +39,9 @@ struct control_client {
     enum control_doing doing;
     struct path_vbd vbd; /* CONTROL_WAITS_VOLUME */
     uint64_t scan;       /* the scan it waits for at least */
-    bool one;            /* CONTROL_WAITS_STATS: about `domid` only */
+    bool one;            /* CONTROL_WAITS_STATS, _REFRESH: about `domid` only */
     uint32_t domid;
+    uint64_t since; /* CONTROL_WAITS_REFRESH: glue->grown then */
     struct control_wait *wait;
     char in[CONTROL_LINE];
     size_t filled;

@@ -43,7 +43,7 @@ static struct status_ids status_ids(const struct glue *glue)
 }
 
 /* jansson refuses what is not UTF-8: then the text is left out. */
-static json_t *status_string(const char *text)
+json_t *status_string(const char *text)
 {
     json_t *value = json_string(text);
 
@@ -63,6 +63,14 @@ static void status_name(struct glue *glue, uint32_t domid, char *name, size_t si
     path_domain(path, domid, "name");
     if (glue->xs)
         xenstore_read(glue->xs, path, name, size);
+}
+
+json_t *status_guest_name(struct glue *glue, uint32_t domid)
+{
+    char name[256];
+
+    status_name(glue, domid, name, sizeof(name));
+    return status_string(name);
 }
 
 bool status_find(struct glue *glue, const char *domain, uint32_t *domid)
@@ -176,11 +184,9 @@ static json_t *status_guest(struct glue *glue, uint32_t domid, bool numbers)
     json_t *guest = json_object();
     json_t *volumes = json_array();
     const struct life *life = life_find(glue, life_guest_of(glue, domid));
-    char name[256];
 
-    status_name(glue, domid, name, sizeof(name));
     json_object_set_new(guest, "domid", status_number(domid));
-    json_object_set_new(guest, "name", status_string(name));
+    json_object_set_new(guest, "name", status_guest_name(glue, domid));
     if (life)
         status_life(guest, life, numbers);
     list_for_each(it, &glue->vbds)

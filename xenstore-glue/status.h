@@ -20,4 +20,8 @@ bool status_find(struct glue *glue, const char *domain, uint32_t *domid);
  */
 json_t *status_answer(struct glue *glue, const uint32_t *only, bool numbers);
 
+/* For answers: a text, "?" for what JSON cannot carry; a guest's name, maybe empty. */
+json_t *status_string(const char *text);
+json_t *status_guest_name(struct glue *glue, uint32_t domid);
+
 #endif

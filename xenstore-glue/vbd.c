@@ -164,6 +164,8 @@ static uint32_t vbd_facts(const struct vbd *vbd)
         facts |= XENBUS_LOST;
     if (vbd->moved)
         facts |= XENBUS_MOVED;
+    if (vbd->announced && vbd->bytes > vbd->announced)
+        facts |= XENBUS_GREW;
     return facts;
 }
 
@@ -181,6 +183,7 @@ static bool vbd_meet(struct vbd *vbd)
     vbd->closed_at = vbd->frontend;
     if (vbd->adopted) {
         connect_compare(vbd);
+        vbd->announced = connect_announced(vbd);
         path_backend(path, &vbd->id, "params");
         bool same = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, vbd->params);
         path_backend(path, &vbd->id, "mode");
@@ -255,6 +258,9 @@ static void vbd_act(struct vbd *vbd, enum xenbus_action action)
         break;
     case XENBUS_ANNOUNCE:
         connect_announce(vbd);
+        break;
+    case XENBUS_RESIZE:
+        connect_resize(vbd);
         break;
     case XENBUS_DISCONNECT:
     case XENBUS_DROP:

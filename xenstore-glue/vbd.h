@@ -40,7 +40,11 @@ struct vbd {
     char failure[WIRE_TEXT]; /* why there is no volume; empty: none */
     char params[VBD_PARAMS]; /* once it has a volume */
     bool readonly;
-    uint64_t bytes;
+    bool grows;                          /* with its base */
+    uint64_t bytes;                      /* of the volume, now */
+    uint64_t announced;                  /* bytes that `sectors` in xenstore says; 0: none */
+    uint64_t was;                        /* bytes before it last grew */
+    uint64_t grown;                      /* glue->grown then */
     enum xenbus_state backend, frontend; /* as last looked at */
     enum xenbus_state closed_at;         /* the frontend's when we wrote Closed */
     bool moved;                          /* it has changed since */

@@ -79,6 +79,9 @@ static const struct xenbus_row xenbus_rows[] = {
 
     /* Connected without a ring: it was stopped above. */
     {S_CONN, S_ANY, 0, XENBUS_DOOR, XENBUS_CLOSE},
+
+    /* Grown: a frontend looks at sectors whenever our state is written. */
+    {S_CONN, S_ASKING, XENBUS_DOOR | XENBUS_GREW, 0, XENBUS_RESIZE},
 };
 
 enum xenbus_action xenbus_decide(const struct xenbus_view *view)
@@ -104,9 +107,9 @@ const char *xenbus_word(enum xenbus_state state)
 
 const char *xenbus_action_word(enum xenbus_action action)
 {
-    static const char *const words[] = {"nothing",  "publish",    "open",  "connect",
-                                        "announce", "disconnect", "drop",  "close",
-                                        "release",  "shut",       "forget"};
+    static const char *const words[] = {"nothing",  "publish", "open",       "connect",
+                                        "announce", "resize",  "disconnect", "drop",
+                                        "close",    "release", "shut",       "forget"};
 
     return (size_t)action < ARRAY_SIZE(words) ? words[action] : words[0];
 }

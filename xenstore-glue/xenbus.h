@@ -23,16 +23,17 @@ enum xenbus_state {
 };
 
 /* What is so about a vbd, beside the two states. */
-#define XENBUS_ONLINE  (1u << 0) /* the toolstack wants it, and the domain exists */
-#define XENBUS_HOTPLUG (1u << 1) /* hotplug-status is connected */
-#define XENBUS_HELD    (1u << 2) /* it counts as a user of its guest's worker */
-#define XENBUS_READY   (1u << 3) /* its volume is in the worker */
-#define XENBUS_DOOR    (1u << 4) /* its ring is being served */
-#define XENBUS_BUSY    (1u << 5) /* a question to the worker is under way */
-#define XENBUS_FAILED  (1u << 6) /* it never got a volume: hotplug-error says why */
-#define XENBUS_BROKEN  (1u << 7) /* this connection is over; a new one may be tried */
-#define XENBUS_LOST    (1u << 8) /* its data is gone: never again in this life */
-#define XENBUS_MOVED   (1u << 9) /* the frontend's state has changed since our Closed */
+#define XENBUS_ONLINE  (1u << 0)  /* the toolstack wants it, and the domain exists */
+#define XENBUS_HOTPLUG (1u << 1)  /* hotplug-status is connected */
+#define XENBUS_HELD    (1u << 2)  /* it counts as a user of its guest's worker */
+#define XENBUS_READY   (1u << 3)  /* its volume is in the worker */
+#define XENBUS_DOOR    (1u << 4)  /* its ring is being served */
+#define XENBUS_BUSY    (1u << 5)  /* a question to the worker is under way */
+#define XENBUS_FAILED  (1u << 6)  /* it never got a volume: hotplug-error says why */
+#define XENBUS_BROKEN  (1u << 7)  /* this connection is over; a new one may be tried */
+#define XENBUS_LOST    (1u << 8)  /* its data is gone: never again in this life */
+#define XENBUS_MOVED   (1u << 9)  /* the frontend's state has changed since our Closed */
+#define XENBUS_GREW    (1u << 10) /* it is larger than xenstore says */
 
 struct xenbus_view {
     enum xenbus_state frontend;
@@ -46,6 +47,7 @@ enum xenbus_action {
     XENBUS_OPEN,       /* give the guest's worker the volume */
     XENBUS_CONNECT,    /* read the ring keys and serve */
     XENBUS_ANNOUNCE,   /* sectors, then Connected */
+    XENBUS_RESIZE,     /* sectors, and Connected once more */
     XENBUS_DISCONNECT, /* stop serving, finish what was accepted */
     XENBUS_DROP,       /* stop serving a frontend that is gone */
     XENBUS_CLOSE,      /* write Closing */

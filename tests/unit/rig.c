@@ -149,22 +149,34 @@ uint8_t rig_base_byte(uint64_t offset)
 static void rig_open_volume(struct rig *rig)
 {
     const struct rig_config *config = &rig->config;
-    struct volume_config volume = {
-        .bytes = config->bytes, .base_bytes = config->base_bytes, .base = -1, .name = "xvda"};
+    struct volume_config volume = {.bytes = config->bytes,
+                                   .base_bytes = config->base_bytes,
+                                   .base = -1,
+                                   .grows = rig->growth.grows,
+                                   .readonly = rig->growth.readonly,
+                                   .name = "xvda"};
 
     if (config->base_bytes) {
-        rig->base = rig_map(config->base_bytes);
-        for (uint64_t i = 0; i < config->base_bytes; i++)
+        rig->base_room = rig->growth.most ? rig->growth.most : config->base_bytes;
+        rig->base = rig_map(rig->base_room);
+        for (uint64_t i = 0; i < rig->base_room; i++)
             rig->base[i] = rig_base_byte(i);
-        volume.base = memfd_create("base", MFD_CLOEXEC);
-        fake_disk_add(volume.base, rig->base, config->base_bytes);
+        rig->base_fd = volume.base = memfd_create("base", MFD_CLOEXEC);
+        CU_ASSERT_EQUAL_FATAL(ftruncate(volume.base, (off_t)config->base_bytes), 0);
+        fake_disk_add(volume.base, rig->base, rig->base_room);
     }
     CU_ASSERT_EQUAL_FATAL(volume_open(&rig->volume, rig->pool, &volume), 0);
 }
 
 void rig_open(struct rig *rig, const struct rig_config *config)
 {
-    *rig = (struct rig){.config = *config};
+    rig_open_growing(rig, config, &(struct rig_growth){.most = 0});
+}
+
+void rig_open_growing(struct rig *rig, const struct rig_config *config,
+                      const struct rig_growth *growth)
+{
+    *rig = (struct rig){.config = *config, .growth = *growth};
     fake_aio_reset(config->seed);
     extents_allowed = config->extents;
     extents_taken = 0;
@@ -206,7 +218,7 @@ void rig_close(struct rig *rig)
     if (rig->disk)
         munmap(rig->disk, rig->disk_bytes);
     if (rig->base)
-        munmap(rig->base, rig->config.base_bytes);
+        munmap(rig->base, rig->base_room);
 }
 
 static void rig_io_done(struct vio *vio, int error)

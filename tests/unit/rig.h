@@ -23,18 +23,29 @@ struct rig_config {
     bool ram_only, lz4;
 };
 
+/* Of a volume that is to grow. */
+struct rig_growth {
+    bool grows, readonly;
+    uint64_t most; /* bytes the base's disk has from the start; 0: base_bytes */
+};
+
 struct rig {
     struct rig_config config;
+    struct rig_growth growth;
     struct key *key;
     struct pool *pool;
     struct iothread *threads[RIG_LANES];
     struct lane *lanes[RIG_LANES];
     struct volume *volume;
     uint8_t *base, *disk; /* of the base and the pool */
+    int base_fd;          /* a file as long as the base, without its bytes; the volume's */
+    size_t base_room;
     size_t disk_bytes;
 };
 
 void rig_open(struct rig *rig, const struct rig_config *config);
+void rig_open_growing(struct rig *rig, const struct rig_config *config,
+                      const struct rig_growth *growth);
 /* Checks that the pool is empty afterwards. */
 void rig_close(struct rig *rig);
 /* What a base holds at a sector. */

@@ -30,6 +30,8 @@
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \
+    X(volume_grow)                                                                                 \
+    X(volume_race)                                                                                 \
     X(volume_model)                                                                                \
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \

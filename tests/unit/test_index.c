@@ -117,6 +117,11 @@ static void random_against_model(void)
         model_zero(&model, 0, MODEL_BLOCKS);
         CU_ASSERT_EQUAL(model_differences(&model, 0, MODEL_BLOCKS), 0);
         CU_ASSERT_EQUAL(model.wrong, 0);
+        /* Over a base what lies behind the end is not zero with it. */
+        CU_ASSERT(index_memory(model.index) < (seed % 2 ? 256 : 4096));
+        CU_ASSERT_EQUAL(
+            index_zero(model.index, MODEL_BLOCKS - 777, INDEX_REGION_BLOCKS, model_drop, &model),
+            0);
         CU_ASSERT(index_memory(model.index) < 256);
         model_close(&model);
     }
@@ -306,6 +311,66 @@ static void whole_discard(void)
     index_close(index);
 }
 
+/* Every step of growing, blank or not: the old part keeps its states, the new one is untouched, also
+ * behind a discard up to the old end; a failure changes nothing. */
+static void grow(void)
+{
+    const uint64_t sizes[] = {1,
+                              700,
+                              INDEX_REGION_BLOCKS - 1,
+                              INDEX_REGION_BLOCKS,
+                              INDEX_REGION_BLOCKS + 1,
+                              5 * INDEX_REGION_BLOCKS + 3};
+
+    for (int blank = 0; blank < 2; blank++) {
+        struct index *index;
+        uint32_t before, wrong = 0, untouched = blank ? INDEX_ZERO : INDEX_BASE;
+
+        CU_ASSERT_EQUAL_FATAL(index_open(&index, sizes[0], blank), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+            uint64_t old = i ? sizes[i - 1] : 0;
+            size_t memory = index_memory(index);
+            alloc_fail_from(alloc_works() ? 1 : 0);
+            int err = index_grow(index, sizes[i]);
+            if (alloc_heal()) {
+                CU_ASSERT_EQUAL(err, -ENOMEM);
+                CU_ASSERT_EQUAL(index_memory(index), memory);
+                CU_ASSERT_EQUAL(index_grow(index, sizes[i]), 0);
+            }
+            for (uint64_t b = old; b < sizes[i]; b++)
+                wrong += index_get(index, b) != untouched;
+            for (uint64_t b = 0; b + 1 < old; b++)
+                wrong += index_get(index, b) != INDEX_ZERO;
+            wrong += old && index_get(index, old - 1) != old;
+            CU_ASSERT_EQUAL(index_zero(index, 0, sizes[i], ignore, NULL), 0);
+            CU_ASSERT_EQUAL(index_set(index, sizes[i] - 1, (uint32_t)sizes[i], &before), 0);
+            wrong += before != INDEX_ZERO;
+        }
+        CU_ASSERT_EQUAL(wrong, 0);
+        CU_ASSERT_EQUAL(index_grow(index, INDEX_MAX_BLOCKS + 1), -EFBIG);
+        CU_ASSERT_EQUAL(index_grow(index, INDEX_MAX_BLOCKS), 0);
+        CU_ASSERT_EQUAL(index_get(index, INDEX_MAX_BLOCKS - 1), untouched);
+        index_close(index);
+    }
+}
+
+/* To the end of a region that is cut short: all of it falls back, without memory. */
+static void zero_behind_the_end(void)
+{
+    struct index *index;
+    uint32_t before;
+
+    CU_ASSERT_EQUAL_FATAL(index_open(&index, 777, false), 0);
+    size_t empty = index_memory(index);
+    for (uint32_t i = 0; i < 777; i++)
+        CU_ASSERT_EQUAL(index_set(index, i, i, &before), 0);
+    alloc_fail_from(alloc_works() ? 1 : 0);
+    CU_ASSERT_EQUAL(index_zero(index, 0, INDEX_REGION_BLOCKS, ignore, NULL), 0);
+    alloc_heal();
+    CU_ASSERT_EQUAL(index_memory(index), empty);
+    index_close(index);
+}
+
 int suite_index(void)
 {
     static const struct unit_case cases[] = {
@@ -316,6 +381,8 @@ int suite_index(void)
         {"memory, lopsided splits", memory_lopsided},
         {"memory of discards", memory_of_discards},
         {"discard of 16 TiB", whole_discard},
+        {"growing", grow},
+        {"discard behind the end", zero_behind_the_end},
     };
 
     return UNIT_SUITE("index", cases);

@@ -245,6 +245,39 @@ static void out_of_memory(void)
     overlay_close(overlay);
 }
 
+/* Claims, reads and partings under way do not mind. */
+static void grow(void)
+{
+    struct overlay_claim claim = {.first = 99, .last = 99}, other = {.first = 99, .last = 200};
+    struct overlay_read read;
+    struct overlay *overlay;
+    struct list granted;
+    uint32_t slots[4];
+
+    list_init(&granted);
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 100, false), 0);
+    CU_ASSERT(overlay_claim(overlay, &claim));
+    overlay_read_begin(overlay, &read);
+    CU_ASSERT_EQUAL(overlay_set(overlay, 99, 7), 0);
+    CU_ASSERT_EQUAL(overlay_zero(overlay, 98, 2), 0);
+    alloc_fail_from(alloc_works() ? 1 : 0);
+    int err = overlay_grow(overlay, 3 * INDEX_REGION_BLOCKS);
+    CU_ASSERT_EQUAL(err, alloc_heal() ? -ENOMEM : 0);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 99), INDEX_ZERO);
+    CU_ASSERT_EQUAL(overlay_grow(overlay, 3 * INDEX_REGION_BLOCKS), 0);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 99), INDEX_ZERO);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 100), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 3 * INDEX_REGION_BLOCKS - 1), INDEX_BASE);
+    CU_ASSERT(!overlay_claim(overlay, &other));
+    overlay_release(overlay, &claim, &granted);
+    CU_ASSERT(list_pop(&granted) == &other.grant);
+    CU_ASSERT_EQUAL(overlay_reap(overlay, slots, 4), 0);
+    overlay_read_end(overlay, &read);
+    CU_ASSERT(overlay_reap(overlay, slots, 4) == 1 && slots[0] == 7);
+    CU_ASSERT_EQUAL(overlay_grow(overlay, INDEX_MAX_BLOCKS + 1), -EFBIG);
+    overlay_close(overlay);
+}
+
 int suite_overlay(void)
 {
     static const struct unit_case cases[] = {
@@ -252,6 +285,7 @@ int suite_overlay(void)
         {"claims in order", claims_in_order},
         {"grace of reads", grace_of_reads},
         {"out of memory", out_of_memory},
+        {"growing", grow},
     };
 
     return UNIT_SUITE("overlay", cases);

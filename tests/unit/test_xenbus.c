@@ -11,7 +11,7 @@
 
 #include "xenbus.h"
 
-#define FACTS 0x400u /* all combinations of ten */
+#define FACTS 0x800u /* all combinations of eleven */
 
 int suite_xenbus(void);
 
@@ -61,6 +61,11 @@ static void test_check(const struct xenbus_view *v)
                   !(v->facts & (XENBUS_LOST | XENBUS_BROKEN | XENBUS_DOOR)));
     if (action == XENBUS_ANNOUNCE)
         CU_ASSERT(v->facts & XENBUS_DOOR && !(v->facts & (XENBUS_LOST | XENBUS_BROKEN)));
+    /* A new size is told to who is served, and never brings a state back. */
+    if (action == XENBUS_RESIZE)
+        CU_ASSERT(v->facts & XENBUS_DOOR && v->facts & XENBUS_ONLINE &&
+                  v->backend == XENBUS_CONNECTED && v->frontend >= XENBUS_INITIALISED &&
+                  v->frontend <= XENBUS_CONNECTED);
     if (action == XENBUS_OPEN || action == XENBUS_PUBLISH)
         CU_ASSERT(!(v->facts & XENBUS_LOST));
     /* No live frontend, toolstack gone: never stuck in Closing. */
@@ -96,6 +101,9 @@ static void test_do(struct xenbus_view *v, enum xenbus_action action)
         break;
     case XENBUS_ANNOUNCE:
         v->backend = XENBUS_CONNECTED;
+        break;
+    case XENBUS_RESIZE:
+        v->facts &= ~XENBUS_GREW;
         break;
     case XENBUS_DISCONNECT:
     case XENBUS_DROP:
@@ -156,6 +164,20 @@ static void test_attach(void)
     v.frontend = XENBUS_CONNECTED;
     test_run(&v, "");
     CU_ASSERT_EQUAL(v.backend, XENBUS_CONNECTED);
+}
+
+static void test_grown(void)
+{
+    struct xenbus_view v = test_connected();
+
+    v.facts |= XENBUS_GREW;
+    test_run(&v, "resize");
+    v.facts |= XENBUS_GREW;
+    v.frontend = XENBUS_CLOSING;
+    test_run(&v, "disconnect close");
+    v = (struct xenbus_view){XENBUS_INITIALISED, XENBUS_INIT_WAIT,
+                             XENBUS_ONLINE | XENBUS_HOTPLUG | XENBUS_HELD | XENBUS_READY};
+    test_run(&v, "connect announce");
 }
 
 /* mini-os writes 4 at once and waits for nobody. */
@@ -317,6 +339,7 @@ int suite_xenbus(void)
         {"every view keeps the promises", test_all_views},
         {"attach", test_attach},
         {"a frontend that does not wait", test_hasty},
+        {"a disk that grows", test_grown},
         {"close and reopen keeps the volume", test_reopen},
         {"frontends that skip Closing", test_grub},
         {"frontends that skip Initialising", test_skipped},

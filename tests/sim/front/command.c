@@ -252,6 +252,18 @@ static int do_wait(struct front *front, char **arg)
     return backend_wait(front, 1u << state, STALL_MS) == state ? 0 : -1;
 }
 
+static int do_settle(struct front *front, char **arg)
+{
+    (void)arg;
+    front_settle(front);
+    return 0;
+}
+
+static int do_resized(struct front *front, char **arg)
+{
+    return front_resized(front, number(arg[0]));
+}
+
 static const struct {
     const char *name;
     int args;
@@ -272,6 +284,8 @@ static const struct {
     {"sleep", 1, do_sleep},
     {"write-key", 2, do_write_key},
     {"wait", 1, do_wait},
+    {"settle", 0, do_settle},
+    {"resized", 1, do_resized},
 };
 
 /* Returns the entry of a word, or -1 if there is none or it lacks arguments. */

@@ -103,6 +103,10 @@ int front_find(struct front *front);
 unsigned backend_wait(struct front *front, unsigned states, int timeout_ms);
 unsigned front_connect(struct front *front);
 int front_close(struct front *front);
+/* Forgets what the backend's state did so far; then waits until the backend has written its state, 4,
+ * and has so many sectors.  0 or -1. */
+void front_settle(struct front *front);
+int front_resized(struct front *front, uint64_t sectors);
 int front_write_key(struct front *front, const char *key, const char *value);
 
 /* ring.c; a queue belongs to one thread at a time */

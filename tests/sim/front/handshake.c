@@ -94,6 +94,37 @@ unsigned backend_wait(struct front *front, unsigned states, int timeout_ms)
     }
 }
 
+static bool backend_wrote_state(struct front *front, int timeout_ms)
+{
+    struct pollfd fd = {.fd = xs_fileno(front->xsh), .events = POLLIN};
+    char **watch = poll(&fd, 1, timeout_ms) > 0 ? xs_check_watch(front->xsh) : NULL;
+
+    free(watch);
+    return watch != NULL;
+}
+
+void front_settle(struct front *front)
+{
+    while (backend_wrote_state(front, 300))
+        ;
+}
+
+int front_resized(struct front *front, uint64_t sectors)
+{
+    int64_t end = now_ms() + 10000;
+
+    while (now_ms() < end) {
+        if (!backend_wrote_state(front, 100))
+            continue;
+        front->sectors = read_number(front, "sectors", 0);
+        if (front->sectors == sectors)
+            return backend_state(front) == XenbusStateConnected ? 0 : -1;
+    }
+    fprintf(stderr, "fxfront: its state was not written with %llu sectors; there are %llu\n",
+            (unsigned long long)sectors, (unsigned long long)read_number(front, "sectors", 0));
+    return -1;
+}
+
 static const struct setting *setting_for(const struct front *front, const char *key)
 {
     for (unsigned i = 0; i < front->settings; i++)

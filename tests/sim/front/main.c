@@ -25,8 +25,8 @@ static const char usage[] =
     "               [--set KEY=VALUE]... [--drop KEY]... [--no-clamp] [--refused] [COMMAND]...\n"
     "commands: verify COUNT|SECONDSs, pattern|check OFFSET LEN SEED,\n"
     "          checkzero|discard OFFSET LEN, flush, readsha OFFSET LEN, expect-error COMMAND,\n"
-    "          info, write-key KEY VALUE, wait BACKEND-STATE, sleep MS, close, reopen, die, "
-    "pause\n";
+    "          info, write-key KEY VALUE, wait BACKEND-STATE, settle, resized SECTORS,\n"
+    "          sleep MS, close, reopen, die, pause\n";
 
 static const struct option options[] = {
     {"domid", 1, NULL, 'D'},   {"devid", 1, NULL, 'd'},    {"queues", 1, NULL, 'q'},
