@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "extents.h"
 #include "log.h"
 #include "process.h"
 #include "store.h"
@@ -90,17 +91,43 @@ static int life_note_pid(const struct life *life)
     return err;
 }
 
+/* The pool, by the policy: its descriptor is the caller's.  As extents_attach(). */
+static int life_open_pool(struct life *life, struct wire_pool *pool, int *fd, char text[WIRE_TEXT])
+{
+    const char *spec = life->glue->policy->pool;
+    char device[PATH_MAX];
+
+    if (strncmp(spec, "block:", 6)) {
+        *fd = store_open_pool(spec, text);
+        return *fd < 0 ? *fd : 0;
+    }
+    if (copy_string(device, sizeof(device), spec + 6))
+        return -ENAMETOOLONG;
+    char *flag = device;
+    uint64_t quota = 0;
+    strsep(&flag, ",");
+    pool->kind = flag && !strncmp(flag, "shared", 6) ? WIRE_POOL_SHARED : WIRE_POOL_BLOCK;
+    if (flag && !strncmp(flag, "shared,quota=", 13) && parse_size(flag + 13, &quota))
+        return -EINVAL;
+    int err = extents_attach(life->glue, device, pool->kind == WIRE_POOL_SHARED, quota, false, life,
+                             fd, &pool->bytes, text);
+    if (!err && quota)
+        pool->bytes = quota;
+    return err;
+}
+
 int life_start(struct life *life, char text[WIRE_TEXT])
 {
     const struct policy *policy = life->glue->policy;
+    struct wire_pool pool = {.kind = WIRE_POOL_DIR};
     struct wire_msg msg;
     int fds[2];
 
-    fds[1] = store_open_pool(policy->pool, text);
-    if (fds[1] < 0)
-        return fds[1];
+    int err = life_open_pool(life, &pool, &fds[1], text);
+    if (err)
+        return err;
     fds[0] = life_listen(life, text);
-    int err = fds[0] < 0 ? fds[0] : 0;
+    err = fds[0] < 0 ? fds[0] : 0;
     if (!err)
         err = worker_spawn(life->glue->loop, policy->worker, &life_ops, life, &life->worker, text);
     if (err) {
@@ -112,7 +139,9 @@ int life_start(struct life *life, char text[WIRE_TEXT])
     wire_start(&msg, WIRE_HELLO, 0);
     msg.u.hello.version = WIRE_VERSION;
     msg.u.hello.threads = life->threads;
-    snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s", life->uuid);
+    msg.u.hello.pool = pool;
+    snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s pool=%.900s", life->uuid,
+             policy->pool);
     err = life_note_pid(life);
     if (err) {
         /* The next daemon could not take it over. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "extents.h"
 #include "glue.h"
 #include "life.h"
 #include "log.h"
@@ -123,6 +124,9 @@ static void daemon_limits(void)
 static void daemon_try_pool(const struct daemon *d)
 {
     char text[STORE_TEXT];
+
+    if (!strncmp(d->policy.pool, "block:", 6))
+        return;
     int fd = store_open_pool(d->policy.pool, text);
 
     if (fd < 0)
@@ -157,11 +161,14 @@ static int daemon_open(struct daemon *d)
                       strerror(-err));
         return err;
     }
-    err = takeover_start(glue);
+    err = extents_open(glue);
+    if (!err)
+        err = takeover_start(glue);
     if (err) {
         log_error("%s/workers: %s", d->policy.run_dir, strerror(-err));
         return err;
     }
+    extents_start(glue);
     daemon_try_pool(d);
     err = control_open(glue);
     if (err)
@@ -177,6 +184,7 @@ static void daemon_close(struct daemon *d)
     scan_close(glue);
     list_for_each_safe(it, tmp, &glue->vbds) vbd_free(container_of(it, struct vbd, link));
     life_leave_all(glue);
+    extents_close(glue);
     loop_remove(&d->signals);
     if (d->signals.fd >= 0)
         close(d->signals.fd);

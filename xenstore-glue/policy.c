@@ -87,8 +87,8 @@ static int policy_check(const struct policy *policy)
 {
     if (!policy->pool)
         fputs("blkback-ephemd: no pool: pass --pool dir:PATH\n", stderr);
-    else if (strncmp(policy->pool, "dir:", 4) || policy->pool[4] != '/')
-        fprintf(stderr, "blkback-ephemd: pool '%s': expected dir: and an absolute path\n",
+    else if (strncmp(policy->pool, "block:/", 7) && strncmp(policy->pool, "dir:/", 5))
+        fprintf(stderr, "blkback-ephemd: pool '%s': expected dir: or block: and an absolute path\n",
                 policy->pool);
     else if (policy->run_dir[0] != '/' || strlen(policy->run_dir) > 64)
         fputs("blkback-ephemd: --run-dir takes an absolute path of at most 64 characters\n",
