@@ -72,6 +72,9 @@ static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds
     }
     if (!err) {
         guest->hello = msg->u.hello;
+        err = guest_extents_open(guest);
+    }
+    if (!err) {
         guest->listener.fd = fds[0];
         fds[0] = -1;
         err = loop_add(guest->loop, &guest->listener, EPOLLIN);
@@ -114,6 +117,9 @@ static void guest_handle(struct guest *guest, const struct wire_msg *msg, int fd
         break;
     case WIRE_RESUME:
         guest_resume(guest, msg->cookie);
+        break;
+    case WIRE_EXTENTS_GIVE:
+        guest_extents_give(guest, msg);
         break;
     case WIRE_QUIT:
         guest_reply_errno(guest, msg->cookie, 0);
@@ -199,5 +205,6 @@ int guest_run(int sock)
         ;
     status = guest->engine ? guest->status : 1;
     engine_close(guest->engine);
+    guest_extents_close(guest);
     return status;
 }

@@ -12,6 +12,7 @@
 struct door;
 struct engine;
 struct guest;
+struct guest_extents;
 struct mailbox;
 struct volume;
 
@@ -33,6 +34,7 @@ struct guest {
     struct loop *loop;
     struct mailbox *mailbox;
     struct engine *engine;
+    struct guest_extents *extents; /* of a shared device, or NULL */
     struct loop_source daemon, listener;
     struct loop_timer tick;
     bool ended;
@@ -58,6 +60,14 @@ void guest_volume_del(struct guest *guest, const struct wire_msg *msg);
 uint32_t guest_volume_doors(const struct guest *guest, uint32_t id);
 void guest_stats(struct guest *guest, uint32_t cookie);
 void guest_resume(struct guest *guest, uint32_t cookie);
+
+/* guest_extents.c: a life with a shared device; harmless to one without. */
+int guest_extents_open(struct guest *guest); /* 0 or -ENOMEM; after guest->hello is set */
+void guest_extents_close(struct guest *guest);
+void guest_extents_give(struct guest *guest, const struct wire_msg *msg);
+void guest_extents_orphaned(struct guest *guest);
+void guest_extents_tell(struct guest *guest);    /* RESUME: all that is held */
+void guest_extents_resumed(struct guest *guest); /* and after its reply */
 
 /* guest_doors.c */
 void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);

@@ -54,7 +54,7 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 # besides itself and common/.  Downward only; what is not listed may include nothing.
 arrows='
 main            guest serve sandbox
-guest*          guest* door engine iothread mailbox pool pump sandbox volume
+guest*          guest* door engine iothread mailbox pool pool_extents pump sandbox volume
 serve           engine lane nbd sandbox volume
 door            engine iothread mailbox pump volume
 engine          hv iothread key lane pool pump
@@ -64,7 +64,7 @@ request         pump arena iothread hv ring volume
 volume*         volume* lane overlay pool iothread
 lane            volume aio cipher pool iothread
 overlay         index
-pool*           pool index slots
+pool*           pool pool_extents index slots
 index           node
 node            index
 cipher          key

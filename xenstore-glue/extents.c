@@ -295,9 +295,13 @@ void extents_resumed(struct life *life)
 
 static void extents_given(void *arg, int error, const char *text)
 {
+    struct life *life = arg;
+
     (void)text;
+    if (life->extents)
+        life->extents->giving = false;
     if (error && error != -EPIPE)
-        extents_kill(arg, "refuses extents of the pool");
+        extents_kill(life, "refuses extents of the pool");
 }
 
 void extents_give(struct extents_use *use, uint32_t n, const uint32_t *extent)
@@ -309,6 +313,7 @@ void extents_give(struct extents_use *use, uint32_t n, const uint32_t *extent)
     if (n)
         memcpy(msg.u.extents.extent, extent, n * sizeof(*extent));
     int err = life_call(use->life, &msg, NULL, 0, EXTENTS_PATIENCE, extents_given, use->life);
+    use->giving = !err;
     if (err && err != -EPIPE)
         extents_kill(use->life, "cannot be told of its extents");
 }
@@ -322,12 +327,14 @@ void extents_message(struct life *life, const struct wire_msg *msg)
         extents_kill(life, "asks for extents of a pool that has none");
         return;
     }
-    if (msg->type == WIRE_EXTENTS_WANT)
+    if (msg->type == WIRE_EXTENTS_WANT && use->giving)
+        extents_kill(life, "asks for extents of the pool without end");
+    else if (msg->type == WIRE_EXTENTS_WANT)
         extent_map_want(use->device->map, use->holder, min_u32(asked->count, WIRE_EXTENTS));
     else if (asked->count > WIRE_EXTENTS ||
              extent_map_back(use->device->map, use->holder, asked->count, asked->extent))
         extents_kill(life, "returns extents of the pool that are not its own");
     extents_device_run(use->device);
-    if (msg->type == WIRE_EXTENTS_WANT && use->holder->wants)
+    if (msg->type == WIRE_EXTENTS_WANT && use->holder->wants && !use->giving)
         extents_give(use, 0, NULL);
 }

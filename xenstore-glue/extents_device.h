@@ -49,6 +49,7 @@ struct extents_use {
     struct life *life;
     struct extent_holder *holder;  /* shared */
     struct extents_record *record; /* its file */
+    bool giving;                   /* its worker has not answered the last GIVE */
     bool adopted;                  /* begun under an earlier daemon */
 };
 

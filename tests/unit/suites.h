@@ -28,6 +28,7 @@
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
+    X(extents)                                                                                     \
     X(life)
 
 #define UNIT_DECLARE(name) int suite_##name(void) __attribute__((weak));
