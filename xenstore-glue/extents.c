@@ -117,6 +117,7 @@ void extents_adopt(struct glue *glue, struct life *life)
     if (!device)
         return;
     device->force = true; /* it was ours all the time */
+    device->kept = device->id.shared;
     if (!extents_device_join(device, life, quota, extents_record_at(path)))
         life->extents->adopted = true;
 }
