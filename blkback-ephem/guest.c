@@ -23,6 +23,7 @@
 #include "log.h"
 #include "loop.h"
 #include "mailbox.h"
+#include "pool_extents.h"
 #include "sandbox.h"
 #include "volume.h"
 
@@ -72,8 +73,11 @@ static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds
     }
     if (!err) {
         guest->hello = msg->u.hello;
-        err = guest_extents_open(guest);
+        if (guest->hello.pool.kind == WIRE_POOL_SHARED)
+            err = pool_extents_open(&guest->places);
     }
+    if (!err)
+        err = guest_extents_open(guest, guest->places);
     if (!err) {
         guest->listener.fd = fds[0];
         fds[0] = -1;
@@ -206,5 +210,6 @@ int guest_run(int sock)
     status = guest->engine ? guest->status : 1;
     engine_close(guest->engine);
     guest_extents_close(guest);
+    pool_extents_close(guest->places);
     return status;
 }

@@ -77,17 +77,15 @@ static void guest_extents_call(void *arg)
         mailbox_post(x->guest->mailbox, &x->look);
 }
 
-int guest_extents_open(struct guest *guest)
+int guest_extents_open(struct guest *guest, struct pool_extents *places)
 {
-    if (guest->hello.pool.kind != WIRE_POOL_SHARED)
+    if (!places)
         return 0;
     struct guest_extents *x = calloc(1, sizeof(*x));
-    int err = x ? pool_extents_open(&x->places) : -ENOMEM;
-    if (err) {
-        free(x);
-        return err;
-    }
+    if (!x)
+        return -ENOMEM;
     x->guest = guest;
+    x->places = places;
     x->look.run = guest_extents_mail;
     x->told = true;
     pool_extents_events(x->places, guest_extents_call, guest_extents_call, x);
@@ -97,9 +95,6 @@ int guest_extents_open(struct guest *guest)
 
 void guest_extents_close(struct guest *guest)
 {
-    if (!guest->extents)
-        return;
-    pool_extents_close(guest->extents->places);
     free(guest->extents);
     guest->extents = NULL;
 }

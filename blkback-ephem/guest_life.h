@@ -14,6 +14,7 @@ struct engine;
 struct guest;
 struct guest_extents;
 struct mailbox;
+struct pool_extents;
 struct volume;
 
 struct guest_volume {
@@ -34,7 +35,8 @@ struct guest {
     struct loop *loop;
     struct mailbox *mailbox;
     struct engine *engine;
-    struct guest_extents *extents; /* of a shared device, or NULL */
+    struct pool_extents *places;   /* of a shared device, or NULL */
+    struct guest_extents *extents; /* what is said of them */
     struct loop_source daemon, listener;
     struct loop_timer tick;
     bool ended;
@@ -61,9 +63,10 @@ uint32_t guest_volume_doors(const struct guest *guest, uint32_t id);
 void guest_stats(struct guest *guest, uint32_t cookie);
 void guest_resume(struct guest *guest, uint32_t cookie);
 
-/* guest_extents.c: a life with a shared device; harmless to one without. */
-int guest_extents_open(struct guest *guest); /* 0 or -ENOMEM; after guest->hello is set */
-void guest_extents_close(struct guest *guest);
+/* guest_extents.c: a life with a shared device; harmless to one without: `places`, only lent, is NULL
+ * then. */
+int guest_extents_open(struct guest *guest, struct pool_extents *places); /* 0 or -ENOMEM */
+void guest_extents_close(struct guest *guest); /* nobody calls its events any more */
 void guest_extents_give(struct guest *guest, const struct wire_msg *msg);
 void guest_extents_orphaned(struct guest *guest);
 void guest_extents_tell(struct guest *guest);    /* RESUME: all that is held */

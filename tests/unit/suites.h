@@ -29,6 +29,7 @@
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
     X(extents)                                                                                     \
+    X(guest_extents)                                                                               \
     X(life)
 
 #define UNIT_DECLARE(name) int suite_##name(void) __attribute__((weak));
