@@ -82,7 +82,7 @@ UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 UNIT_REPLACED := main guest guest_doors guest_volumes serve aio
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
-                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o extent_map.o)
+                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o extent_map.o reclaim.o process.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	@echo "LD $@"

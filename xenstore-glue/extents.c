@@ -127,15 +127,13 @@ static void extents_redo(struct extents *extents, const char *path)
 {
     uint64_t quota;
 
-    list_for_each(it, &extents->devices)
+    list_for_each(it, &extents->glue->lives)
     {
-        struct extents_device *device = container_of(it, struct extents_device, link);
+        char other[LIFE_PATH];
 
-        list_for_each(at, &device->uses)
-        {
-            if (!strcmp(container_of(at, struct extents_use, link)->record->path, path))
-                return;
-        }
+        life_path(container_of(it, struct life, link), "pool", other);
+        if (!strcmp(other, path))
+            return;
     }
     struct extents_device *device = extents_recorded(extents, path, &quota);
     struct extents_record *record = extents_record_at(path);

@@ -201,7 +201,7 @@ static bool device_failed(struct extents_device *device, int err, const char *te
 {
     bool other = err == -ENOENT || err == -ENXIO || err == -ENODEV || err == -ESTALE;
 
-    if (other && list_empty(&device->uses) && !device->kept) {
+    if (other && list_empty(&device->uses) && device->fd < 0) {
         log_warn("%s: what guests left there is not discarded; its keys are gone", text);
         device_forget_ended(device);
         extents_device_free(device);

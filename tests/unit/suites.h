@@ -28,6 +28,7 @@
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
+    X(reclaim)                                                                                     \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \
     X(life)
