@@ -274,19 +274,6 @@ bad_devices() {
         no_records
 }
 
-# Discards are refused: what guests wrote stays, and the pool goes on.
-no_discard() {
-    daemon_left || return 1
-    no_discard_log=$(log_end) no_discard_limit=$(cat "$LIMIT")
-    echo 0 >"$LIMIT" && serve ,shared && up 1 && sim_until 10 pool_is free $extents &&
-        tell 1 want 4 && sim_until 10 holds 1 4 && tell 1 back 2 && sim_until 10 pool_is free 14 &&
-        sim_destroy 1 && sim_until 10 pool_is free $extents && sim_until 5 no_records &&
-        filled $extents && logged_since "$no_discard_log" "$LOOP: it cannot discard: .* key is gone" 1
-    no_discard_status=$?
-    echo "$no_discard_limit" >"$LIMIT"
-    return $no_discard_status
-}
-
 cleanup() {
     losetup -d "$LOOP"
     case_clean
@@ -321,12 +308,6 @@ check "a device has no second name; all of it is discarded at the end" other_nam
 check "a discard that the daemon did not live to see is done by the next" redone
 check "another device of that number is left alone" exchanged
 check "what is no device, or too little of it" bad_devices
-LIMIT=/sys/block/${LOOP#/dev/}/queue/discard_max_bytes
-if [ -w "$LIMIT" ]; then
-    check "a device that cannot discard is told of once, and used" no_discard
-else
-    skip "a device that cannot discard is told of once, and used" "$LIMIT cannot be written"
-fi
 all_destroyed
 trap 'case_clean' EXIT
 losetup -d "$LOOP"
