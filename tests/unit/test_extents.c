@@ -190,8 +190,10 @@ static void test_fair(void)
         CU_ASSERT_EQUAL(extent_map_back(map, hog, n, all + turn * n), 0);
         CU_ASSERT_EQUAL(extent_map_dirty(map, 100, &first), n);
         extent_map_discarded(map, first, n, true);
-        while (extent_map_serve(map, ROOM, &served, extent))
+        while ((n = extent_map_serve(map, ROOM, &served, extent))) {
+            CU_ASSERT(n <= EXTENT_MAP_BATCH);
             extent_map_want(map, served, 50);
+        }
     }
     CU_ASSERT_EQUAL(wait[0]->held + wait[1]->held + wait[2]->held, 84);
     for (int i = 0; i < 3; i++) {
