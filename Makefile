@@ -81,10 +81,11 @@ $(B)/obj/%.o: %.c
 
 # Unit tests: CUnit, production objects but for main and what a test replaces.
 UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
-UNIT_REPLACED := main guest guest_bases guest_doors guest_link guest_volumes serve aio hv
+UNIT_REPLACED := main guest serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
-                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o)
+                $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
+                reclaim.o process.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	@echo "LD $@"
@@ -124,7 +125,7 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,main serve guest \
-                 guest_bases guest_doors guest_link guest_volumes)),$(DATA))
+                 guest_bases guest_doors guest_extents guest_link guest_volumes)),$(DATA))
 $(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
 $(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
 	@mkdir -p $(@D)

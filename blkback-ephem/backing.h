@@ -38,5 +38,7 @@ struct backing {
 /* By the configuration's kind; takes its fd over on success.  0 or -ENOMEM. */
 int backing_dir_open(struct backing **out, int fd);
 int backing_block_open(struct backing **out, int fd, uint64_t bytes);
+/* `extents` stays the backing's. */
+int backing_shared_open(struct backing **out, int fd, struct pool_extents **extents);
 
 #endif

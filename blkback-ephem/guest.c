@@ -63,6 +63,8 @@ static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds
     struct engine_config config = guest_config(&msg->u.hello, fds[1]);
     int err = engine_open(&guest->engine, &config, text);
     fds[1] = -1;
+    if (!err)
+        err = guest_extents_open(guest, pool_extents(engine_pool(guest->engine)));
     if (!err) {
         err = sandbox_drop(false);
         if (!err)
@@ -117,6 +119,9 @@ static void guest_handle(struct guest *guest, const struct wire_msg *msg, int fd
         break;
     case WIRE_REFRESH:
         guest_refresh(guest, msg->cookie);
+        break;
+    case WIRE_EXTENTS_GIVE:
+        guest_extents_give(guest, msg);
         break;
     case WIRE_QUIT:
         guest_reply_errno(guest, msg->cookie, 0);
@@ -203,5 +208,6 @@ int guest_run(int sock)
         ;
     status = guest->engine ? guest->status : 1;
     engine_close(guest->engine);
+    guest_extents_close(guest);
     return status;
 }

@@ -13,7 +13,9 @@
 struct door;
 struct engine;
 struct guest;
+struct guest_extents;
 struct mailbox;
+struct pool_extents;
 struct volume;
 
 struct guest_volume {
@@ -37,6 +39,7 @@ struct guest {
     struct loop *loop;
     struct mailbox *mailbox;
     struct engine *engine;
+    struct guest_extents *extents; /* what is said of a shared device's places, or NULL */
     struct loop_source daemon, listener;
     struct loop_timer tick;
     bool ended;
@@ -69,6 +72,14 @@ void guest_resume(struct guest *guest, uint32_t cookie);
 void guest_look_at_bases(struct guest *guest);
 void guest_refresh(struct guest *guest, uint32_t cookie);
 void guest_forget_refreshes(struct guest *guest);
+/* guest_extents.c: a life with a shared device; harmless to one without: `places`, only lent, is NULL
+ * then. */
+int guest_extents_open(struct guest *guest, struct pool_extents *places); /* 0 or -ENOMEM */
+void guest_extents_close(struct guest *guest); /* nobody calls its events any more */
+void guest_extents_give(struct guest *guest, const struct wire_msg *msg);
+void guest_extents_orphaned(struct guest *guest);
+void guest_extents_tell(struct guest *guest);    /* RESUME: all that is held */
+void guest_extents_resumed(struct guest *guest); /* and after its reply */
 
 /* guest_doors.c */
 void guest_evtchn_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);

@@ -15,6 +15,7 @@ void guest_orphaned(struct guest *guest)
     loop_remove(&guest->daemon);
     close(guest->daemon.fd);
     guest->daemon.fd = -1;
+    guest_extents_orphaned(guest);
     /* What it asked is not answered to the next one. */
     for (uint32_t i = 0; i < WIRE_DOORS; i++)
         guest->doors[i].connect_cookie = guest->doors[i].disconnect_cookie = 0;

@@ -185,5 +185,7 @@ void guest_resume(struct guest *guest, uint32_t cookie)
         if (guest->doors[i].dead)
             guest_tell_dead(guest, i, guest->doors[i].dead);
     }
+    guest_extents_tell(guest);
     guest_reply_errno(guest, cookie, 0);
+    guest_extents_resumed(guest);
 }

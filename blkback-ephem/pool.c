@@ -58,6 +58,7 @@ int pool_open_on(struct pool **out, const struct pool_config *config, struct bac
 int pool_open(struct pool **out, const struct pool_config *config)
 {
     struct backing *backing = NULL;
+    struct pool_extents *extents = NULL;
     int err = 0;
 
     if (config->kind == POOL_DIR)
@@ -65,11 +66,13 @@ int pool_open(struct pool **out, const struct pool_config *config)
     else if (config->kind == POOL_BLOCK)
         err = backing_block_open(&backing, config->fd, config->bytes);
     else if (config->kind == POOL_SHARED)
-        return -EOPNOTSUPP;
+        err = backing_shared_open(&backing, config->fd, &extents);
     if (!err)
         err = pool_open_on(out, config, backing);
+    if (!err)
+        (*out)->extents = extents;
     if (err && backing) {
-        backing->fd = -1;
+        backing->fd = -1; /* the caller's */
         backing->ops->close(backing);
     }
     return err;
@@ -95,6 +98,20 @@ void pool_close(struct pool *pool)
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+struct pool_extents *pool_extents(const struct pool *pool)
+{
+    return pool->extents;
+}
+
+void pool_look_again(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->awaiting = false;
+    pool->tried = 0;
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 uint16_t pool_id(const struct pool *pool)

@@ -43,6 +43,9 @@ uint16_t pool_id(const struct pool *pool);
 /* Of POOL_SHARED, else NULL. */
 struct pool_extents *pool_extents(const struct pool *pool);
 
+/* The main thread: what lies below may have more to give now. */
+void pool_look_again(struct pool *pool);
+
 /* What first touches leave free, so that overwrites can go on in a full pool: one request's worth
  * and some. */
 #define POOL_RESERVE 320u

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * pool_block: a pool on a device of the guest's own.  Extents get homes from below as they come; what
- * is given back is discarded, so that a thin volume underneath shrinks too.
+ * pool_block: a pool on a device, of the guest's own or shared.  On its own, extents get homes from
+ * below as they come; on a shared one the places that the daemon gave (pool_extents.h).  What is given
+ * back is discarded, so that a thin volume underneath shrinks too.
  * Deliberately absent: the discard of everything at the end, which is the control plane's (or
  * serve's): a worker may be killed.
  */
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include "pool_extents.h"
 
 struct block {
     struct backing backing;
@@ -71,7 +73,8 @@ static uint64_t block_left(struct backing *backing)
 
 static void block_close(struct backing *backing)
 {
-    close(backing->fd);
+    if (backing->fd >= 0)
+        close(backing->fd);
     free(backing);
 }
 
@@ -93,5 +96,69 @@ int backing_block_open(struct backing **out, int fd, uint64_t bytes)
     block->backing = (struct backing){.ops = &block_ops, .fd = fd};
     block->count = block->free = count;
     *out = &block->backing;
+    return 0;
+}
+
+struct shared {
+    struct backing backing;
+    struct pool_extents *extents;
+};
+
+static struct shared *shared_of(struct backing *backing)
+{
+    return (struct shared *)backing;
+}
+
+static int shared_grow(struct backing *backing, uint32_t extent, bool again, uint64_t *home)
+{
+    uint32_t place = 0;
+
+    (void)extent;
+    if (again)
+        return 0;
+    int err = pool_extents_take(shared_of(backing)->extents, &place);
+    if (!err)
+        *home = place * BACKING_EXTENT;
+    return err;
+}
+
+static void shared_release(struct backing *backing, uint64_t home)
+{
+    pool_extents_return(shared_of(backing)->extents, (uint32_t)(home / BACKING_EXTENT));
+}
+
+/* The daemon knows, and others take from it too. */
+static uint64_t shared_left(struct backing *backing)
+{
+    (void)backing;
+    return UINT64_MAX;
+}
+
+static void shared_close(struct backing *backing)
+{
+    pool_extents_close(shared_of(backing)->extents);
+    block_close(backing);
+}
+
+static const struct backing_ops shared_ops = {
+    .grow = shared_grow,
+    .punch = block_punch,
+    .release = shared_release,
+    .left = shared_left,
+    .close = shared_close,
+};
+
+int backing_shared_open(struct backing **out, int fd, struct pool_extents **extents)
+{
+    struct shared *shared = calloc(1, sizeof(*shared));
+    int err = shared ? pool_extents_open(&shared->extents) : -ENOMEM;
+
+    if (err) {
+        free(shared);
+        return err;
+    }
+    shared->backing = (struct backing){.ops = &shared_ops, .fd = fd};
+    *extents = shared->extents;
+    *out = &shared->backing;
     return 0;
 }

@@ -47,7 +47,8 @@ static uint64_t dir_left(struct backing *backing)
 
 static void dir_close(struct backing *backing)
 {
-    close(backing->fd);
+    if (backing->fd >= 0)
+        close(backing->fd);
     free(backing);
 }
 

@@ -39,9 +39,10 @@ struct tier {
 struct pool {
     struct pool_config config;
     struct backing *backing; /* NULL: memory only */
-    struct tier *tier;       /* NULL: none */
-    struct pack *pack;       /* NULL: none; then there is nothing else */
-    pthread_mutex_t lock;    /* short; all below is under it */
+    struct pool_extents *extents;
+    struct tier *tier;    /* NULL: none */
+    struct pack *pack;    /* NULL: none; then there is nothing else */
+    pthread_mutex_t lock; /* short; all below is under it */
     struct slots *slots;
     struct berth *berths[BERTH_CHUNKS]; /* chunks are added, never moved */
     struct list waiters;

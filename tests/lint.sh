@@ -57,7 +57,7 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 # besides itself and common/.  Downward only; what is not listed may include nothing.
 arrows='
 main            guest serve sandbox
-guest*          guest* door engine iothread mailbox pool pump sandbox volume
+guest*          guest* door engine iothread mailbox pool pool_extents pump sandbox volume
 serve           engine lane limit mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
 engine          hv iothread key lane limit pool pump

@@ -15,6 +15,7 @@
 struct rules;
 struct scan;
 struct control;
+struct extents;
 
 struct glue {
     struct loop *loop;
@@ -23,8 +24,9 @@ struct glue {
     struct xenstore *xs;          /* NULL while xenstored cannot be reached */
     struct scan *scan;
     struct control *control;
-    struct list lives; /* struct life */
-    struct list vbds;  /* struct vbd */
+    struct extents *extents; /* devices of block: pools */
+    struct list lives;       /* struct life */
+    struct list vbds;        /* struct vbd */
     /* Lives with a lower number are stray: xenstore was not there when they began, and what is
      * missing in it was not taken away by the toolstack. */
     uint64_t known_since;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "evtchn.h"
+#include "extents.h"
 #include "log.h"
 #include "paths.h"
 #include "refresh.h"
@@ -113,6 +114,7 @@ static void life_exited(void *owner, const char *how)
 
     worker_close(life->worker);
     life->worker = NULL;
+    extents_detach(life->glue, life);
     if (life->phase == LIFE_RESUMING)
         takeover_reset(life);
     if (life->phase == LIFE_ENDING) {
@@ -148,6 +150,8 @@ static void life_message(void *owner, const struct wire_msg *msg)
         life->stats = msg->u.stats_guest;
     else if (msg->type == WIRE_STATS_VOLUME && msg->u.stats_volume.id < WIRE_VOLUMES)
         life->volume_stats[msg->u.stats_volume.id] = msg->u.stats_volume;
+    else if (msg->type == WIRE_EXTENTS_WANT || msg->type == WIRE_EXTENTS_BACK)
+        extents_message(life, msg);
 }
 
 static bool life_hung_up(void *owner, int error)
@@ -211,6 +215,7 @@ int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life 
     snprintf(life->uuid, sizeof(life->uuid), "%s", uuid);
     err = life_start(life, text);
     if (err && !life->worker) {
+        extents_detach(glue, life);
         life_remove_files(life);
         life_free(life);
         return err;

@@ -54,7 +54,8 @@ struct life {
     char error[WIRE_TEXT];         /* why it is dead */
     struct wire_stats_guest stats; /* as last heard */
     struct wire_stats_volume volume_stats[WIRE_VOLUMES];
-    struct list askers; /* for stats, one question under way for all */
+    struct extents_use *extents; /* its part of a block: pool, or NULL; only extents*.c writes */
+    struct list askers;          /* for stats, one question under way for all */
     struct loop_timer timer;
     uint64_t since;        /* RESUMING: ms */
     uint64_t retry;        /* RESUMING: ms, not connected until then */

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "extents.h"
 #include "log.h"
 #include "paths.h"
 #include "process.h"
@@ -112,17 +113,28 @@ static int life_read_rules(const struct life *life, struct rules *rules, char te
     return rules_read(rules, policy->config_dir, policy->pool, err ? NULL : name, text);
 }
 
+/* A device: who has it the registry knows. */
+static int life_open_device(struct life *life, const struct rules *rules, struct store_pool *pool,
+                            char text[WIRE_TEXT])
+{
+    bool shared = rules->spec.kind == WIRE_POOL_SHARED;
+    int err = extents_attach(life->glue, rules->spec.path, shared, rules->limits.quota,
+                             rules->spec.force, life, &pool->fd, &pool->bytes, text);
+
+    if (!err && shared)
+        pool->bytes = 0; /* the most is the quota, if there is one */
+    return err;
+}
+
 /* The fd (-1 for memory), and in life->pool what the worker has to know of it. */
 static int life_open_pool(struct life *life, const struct rules *rules, int *fd,
                           char text[WIRE_TEXT])
 {
+    bool device = rules->spec.kind == WIRE_POOL_BLOCK || rules->spec.kind == WIRE_POOL_SHARED;
     struct store_pool pool;
+    int err = device ? life_open_device(life, rules, &pool, text)
+                     : store_open_pool(&rules->spec, &pool, text);
 
-    if (rules->spec.kind == WIRE_POOL_SHARED) {
-        snprintf(text, WIRE_TEXT, "shared block pools: not available in this build");
-        return -EOPNOTSUPP;
-    }
-    int err = store_open_pool(&rules->spec, &pool, text);
     if (err)
         return err;
     life->pool = (struct wire_pool){.kind = rules->spec.kind,

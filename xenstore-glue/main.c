@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "control.h"
+#include "extents.h"
 #include "glue.h"
 #include "life.h"
 #include "log.h"
@@ -133,14 +134,17 @@ static int daemon_rules(struct daemon *d)
 }
 
 /* A guest's start would tell; the operator may want to know before.  A device may be in use by a
- * worker of ours. */
+ * worker of ours: it is not touched. */
 static void daemon_try_pool(const struct daemon *d)
 {
     struct store_pool pool;
     char text[STORE_TEXT];
-    int err = store_open_pool(&d->defaults.spec, &pool, text);
+    int err;
 
-    if (err && (err != -EBUSY || list_empty(&d->glue.lives)))
+    if (d->defaults.spec.kind == WIRE_POOL_BLOCK || d->defaults.spec.kind == WIRE_POOL_SHARED)
+        return;
+    err = store_open_pool(&d->defaults.spec, &pool, text);
+    if (err)
         log_warn("%s", text);
     if (!err && pool.fd >= 0)
         close(pool.fd);
@@ -174,11 +178,14 @@ static int daemon_open(struct daemon *d)
                       strerror(-err));
         return err;
     }
-    err = takeover_start(glue);
+    err = extents_open(glue);
+    if (!err)
+        err = takeover_start(glue);
     if (err) {
         log_error("%s/workers: %s", d->policy.run_dir, strerror(-err));
         return err;
     }
+    extents_start(glue);
     daemon_try_pool(d);
     err = control_open(glue);
     if (err)
@@ -194,6 +201,7 @@ static void daemon_close(struct daemon *d)
     scan_close(glue);
     list_for_each_safe(it, tmp, &glue->vbds) vbd_free(container_of(it, struct vbd, link));
     life_leave_all(glue);
+    extents_close(glue);
     loop_remove(&d->signals);
     if (d->signals.fd >= 0)
         close(d->signals.fd);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "extents.h"
 #include "life.h"
 #include "paths.h"
 #include "vbd.h"
@@ -210,6 +211,7 @@ static json_t *status_daemon(const struct glue *glue)
     json_object_set_new(daemon, "threads", status_number(glue->policy->threads));
     json_object_set_new(daemon, "queues", status_number(glue->policy->queues));
     json_object_set_new(daemon, "xenstore", json_boolean(glue->xs != NULL));
+    json_object_set_new(daemon, "pools", extents_status(glue));
     return daemon;
 }
 

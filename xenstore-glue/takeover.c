@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "attach.h"
+#include "extents.h"
 #include "log.h"
 #include "paths.h"
 #include "process.h"
@@ -65,6 +66,7 @@ static void takeover_hello(struct life *life, const struct wire_hello *hello)
     if (hello->threads >= 1 && hello->threads <= WIRE_THREADS)
         life->threads = hello->threads;
     takeover_rules(life, hello);
+    extents_hello(life, &hello->pool);
 }
 
 static void takeover_volume(struct life *life, const struct wire_volume *volume)
@@ -140,6 +142,9 @@ void takeover_message(struct life *life, const struct wire_msg *msg)
     case WIRE_CONNECT:
         takeover_door(life, &msg->u.door);
         break;
+    case WIRE_EXTENTS_GIVE:
+        extents_claim(life, &msg->u.extents);
+        break;
     case WIRE_DEAD:
         vbd_door_died(life->glue, life, msg->u.dead.id, msg->u.dead.text);
         break;
@@ -161,6 +166,7 @@ void takeover_reset(struct life *life)
     life->volumes = 0;
     life->doors = 0;
     memset(life->channels, 0, sizeof(life->channels));
+    extents_reset(life);
 }
 
 /* The next attempt, later each time. */
@@ -205,6 +211,7 @@ static void takeover_resumed(void *arg, int error, const char *text)
     life->phase = LIFE_SERVING;
     log_info("guest %u: worker %d taken back with %u volumes", life->domid, takeover_pid_of(life),
              life->users);
+    extents_resumed(life);
     if (!life->users) {
         life_join(life);
         life_leave(life, TAKEOVER_LIMIT);
@@ -299,6 +306,7 @@ static void takeover_try(struct life *life)
         return;
     if (err == -ECONNREFUSED) {
         struct glue *glue = life->glue;
+        extents_detach(glue, life);
         life_remove_files(life);
         life_free(life);
         glue_changed(glue);
@@ -343,6 +351,7 @@ static int takeover_one(struct glue *glue, uint32_t domid, uint64_t number)
     life->since = loop_now();
     life->timer.fire = takeover_look;
     loop_timer_set(glue->loop, &life->timer, TAKEOVER_LOOK);
+    extents_adopt(glue, life);
     takeover_try(life);
     return 0;
 }

@@ -159,7 +159,7 @@ workers() {
     sed -n 's/.*guest [0-9]*: life [0-9]* begins, worker \([0-9]*\)$/\1/p' "$SIM/log/daemon" |
         sort -u | while read -r case_pid; do
         case $(cat "/proc/$case_pid/comm" 2>/dev/null) in
-        blkback-ephem | worker) echo "$case_pid" ;;
+        blkback-ephem | worker | fakeworker) echo "$case_pid" ;;
         esac
     done
 }

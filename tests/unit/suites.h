@@ -36,6 +36,9 @@
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
+    X(reclaim)                                                                                     \
+    X(extents)                                                                                     \
+    X(guest_extents)                                                                               \
     X(life)
 
 #define UNIT_DECLARE(name) int suite_##name(void) __attribute__((weak));

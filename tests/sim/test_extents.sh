@@ -1,0 +1,320 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Block devices as pools: the daemon on a loop device of 16 extents, with a worker that serves nobody
+# but asks, returns, lies and dies as told (fakeworker.c). It fills what it is given and looks for
+# what others left there, so that a discard that came too late or not at all is seen.
+set -u
+
+# shellcheck source=tests/sim/case.sh
+. "$(dirname "$0")/case.sh"
+
+extents=16
+mib=1048576
+
+# The daemon with a pool: block:... without its device.
+# Flags stand behind the device in --pool, but quota=SIZE, which is the configuration's.
+serve() {
+    serve_flags=${1%,quota=*}
+    mkdir -p "$DISK/etc"
+    : >"$DISK/etc/blkback-ephem.conf"
+    if [ "$serve_flags" != "$1" ]; then
+        printf '[pool]\nquota = %s\n' "${1##*=}" >"$DISK/etc/blkback-ephem.conf"
+    fi
+    shift
+    daemon_start --pool "block:$LOOP$serve_flags" --worker "$B/tests/fakeworker" "$@"
+}
+
+up() {
+    sim_domain "$1" && disk "$1" 51712 blank:8M
+}
+
+# A line for the worker of a guest.
+tell() {
+    tell_pid=$(worker_of "$1")
+    shift
+    [ -n "$tell_pid" ] && echo "$*" >"$EPHEM_FAKE_DIR/$tell_pid.in"
+}
+
+held_by() {
+    cat "$EPHEM_FAKE_DIR/$(worker_of "$1").held"
+}
+
+holds() {
+    [ "$(held_by "$1" | wc -l)" = "$2" ]
+}
+
+holds_more() {
+    [ "$(held_by "$1" | wc -l)" -gt "$2" ]
+}
+
+asked_in_vain() {
+    test -e "$EPHEM_FAKE_DIR/$(worker_of "$1").none"
+}
+
+# A figure of the device, in extents (4 MiB).
+pool_of() {
+    listed ".daemon.pools[0].$1 / 4194304"
+}
+
+pool_is() {
+    [ "$(pool_of "$1")" = "$2" ] || { echo "$1 is $(pool_of "$1"), not $2"; return 1; }
+}
+
+# What the backing file has, in extents.
+filled() {
+    filled_now=$(($(du -B $mib "$IMAGE" | cut -f1) / 4))
+    [ "$filled_now" = "$1" ] || { echo "$filled_now extents are on disk, not $1"; return 1; }
+}
+
+# What an extent reads, on the backing file itself.
+reads_zero() {
+    cmp -n 4194304 -i $(($1 * 4194304)):0 "$IMAGE" /dev/zero
+}
+
+all_clean() {
+    [ -z "$(ls "$EPHEM_FAKE_DIR"/*.unclean 2>/dev/null)" ]
+}
+
+# Nobody holds what another holds; of the guests named.
+disjoint() {
+    for disjoint_guest in "$@"; do
+        held_by "$disjoint_guest"
+    done | sort -n | uniq -d >"$SIM/twice"
+    cat "$SIM/twice"
+    [ ! -s "$SIM/twice" ]
+}
+
+no_records() {
+    [ -z "$(ls "$SIM"/run/workers/*.pool 2>/dev/null)" ]
+}
+
+logged_since() {
+    [ "$(log_since "$1" | grep -c "$2")" = "$3" ] || { log_since "$1" | tail -n 20; return 1; }
+}
+
+first_use() {
+    daemon_left || return 1
+    head -c $((extents * 4 * mib)) /dev/urandom | dd of="$LOOP" bs=4M oflag=direct status=none
+    serve ,shared && filled $extents && up 1 && sim_until 10 pool_is free $extents && filled 0 &&
+        tell 1 want 3 && sim_until 10 holds 1 3 && filled 3 && pool_is held 3 && all_clean &&
+        [ "$(listed '.daemon.pools[0].spec')" = "block:$LOOP,shared" ] &&
+        [ "$(listed '.daemon.pools[0].lives[0] | "\(.domid) \(.held / 4194304)"')" = "1 3" ]
+}
+
+two_guests() {
+    up 2 && tell 2 want 8 && sim_until 10 holds 2 8 && tell 1 want 20 && sim_until 10 holds 1 8 &&
+        disjoint 1 2 && pool_is free 0 && filled $extents
+}
+
+returned() {
+    tell 2 want 3 && sim_until 10 asked_in_vain 2 && holds 2 8 || return 1
+    returned_extent=$(held_by 1 | head -n 1)
+    tell 1 back 2 && sim_until 10 holds 2 10 && holds 1 6 && disjoint 1 2 && all_clean &&
+        held_by 2 | grep -qx "$returned_extent" || return 1
+    # Nobody waits now: what comes back is discarded and stays free.
+    returned_extent=$(held_by 2 | head -n 1)
+    tell 2 back 3 && sim_until 10 pool_is free 3 && filled 13 && reads_zero "$returned_extent"
+}
+
+killed() {
+    up 3 && tell 3 want 8 && sim_until 10 holds 3 3 && tell 3 want 6 &&
+        sim_until 10 asked_in_vain 3 || return 1
+    kill -9 "$(worker_of 1)"
+    # Six come back, discarded, to who waits, run by run; who wants more asks again.
+    sim_until 10 holds_more 3 3 && sim_until 10 pool_is dirty 0 && tell 3 want 6 &&
+        sim_until 10 holds 3 9 && disjoint 2 3 && all_clean && pool_is held $extents || return 1
+    kill -9 "$(worker_of 3)"
+    sim_until 10 pool_is free 9 && filled 7 && sim_destroy 1 && sim_destroy 3 &&
+        [ "$(listed '.daemon.pools[0].lives | length')" = 1 ]
+}
+
+foreign() {
+    up 1 && tell 1 want 2 && sim_until 10 holds 1 2 || return 1
+    foreign_log=$(log_end) foreign_worker=$(worker_of 2)
+    tell 2 foreign "$(held_by 1 | head -n 1)"
+    sim_until 10 gone "$foreign_worker" && sim_until 10 pool_is free 14 && holds 1 2 &&
+        logged_since "$foreign_log" "$foreign_worker returns extents .* not its own" 1 &&
+        filled 2 && sim_destroy 2
+}
+
+quit() {
+    sim_destroy 1 && sim_until 10 pool_is free $extents && filled 0 && sim_until 5 no_records
+}
+
+quota() {
+    daemon_left && serve ,shared,quota=16M && up 1 && up 2 && tell 1 want 9 &&
+        sim_until 10 holds 1 4 && tell 1 want 1 && sim_until 10 asked_in_vain 1 &&
+        tell 2 want 3 && sim_until 10 holds 2 3 && holds 1 4 && disjoint 1 2
+}
+
+# The daemon dies; one worker ends meanwhile, one lives on with what it has.
+take_over() {
+    take_over_worker=$(worker_of 1)
+    take_over_gone=$(worker_of 2)
+    sim_kill daemon
+    kill -9 "$take_over_gone"
+    # Nobody else may claim the device meanwhile.
+    python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)' "$LOOP" 2>/dev/null &&
+        { echo "the device can be claimed"; return 1; }
+    serve ,shared,quota=16M && sim_until 10 pool_is free 12 && pool_is held 4 && filled 4 &&
+        [ "$(worker_of 1)" = "$take_over_worker" ] && sim_destroy 2 && up 3 && tell 3 want 2 &&
+        sim_until 10 holds 3 2 && disjoint 1 3 && all_clean || return 1
+    # The quota is what it was told at first.
+    tell 1 back 1 && sim_until 10 holds 1 3 && tell 1 want 5 && sim_until 10 holds 1 4
+}
+
+# A worker that does not answer yet may hold anything.
+silent() {
+    silent_worker=$(worker_of 1)
+    sim_kill daemon
+    kill -STOP "$silent_worker"
+    serve ,shared && tell 3 want 1 && sim_until 10 asked_in_vain 3 || return 1
+    sleep 1
+    silent_status=0
+    holds 3 2 && pool_is free 0 || silent_status=1
+    kill -CONT "$silent_worker"
+    sim_until 20 holds 3 3 && holds 1 4 && disjoint 1 3 && all_clean && return $silent_status
+}
+
+# Two say that they hold the same: one of them is killed, and one line says so.
+twice() {
+    tell 3 claim "$(held_by 1 | head -n 1)"
+    twice_log=$(log_end)
+    sim_until 5 holds 3 4 && sim_kill daemon && serve ,shared || return 1
+    sim_until 10 twice_one && logged_since "$twice_log" "claims extents .* not its own" 1 &&
+        sim_destroy 1 && sim_destroy 3 && sim_until 10 pool_is free $extents && filled 0
+}
+
+twice_one() {
+    [ "$(workers | wc -l)" = 1 ]
+}
+
+# What a worker says of its pool does not count against what was noted.
+other_kind() {
+    up 1 && tell 1 want 1 && sim_until 10 holds 1 1 || return 1
+    kind_worker=$(worker_of 1) kind_log=$(log_end)
+    tell 1 kind 0
+    sleep 0.2
+    sim_kill daemon
+    serve ,shared && sim_until 10 gone "$kind_worker" &&
+        logged_since "$kind_log" "claims another pool" 1 && sim_until 10 pool_is held 0 &&
+        sim_destroy 1
+}
+
+# A process of an earlier daemon discards yet.
+locked() {
+    daemon_left || return 1
+    flock "$SIM/run/discard.lock" sleep 3 &
+    sim_until 5 not flock -n "$SIM/run/discard.lock" true
+    serve ,shared && sim_domain 1 && attach_only 1 51712 blank:8M || return 1
+    sleep 1
+    locked_status=0
+    [ -z "$(worker_of 1)" ] || { echo "it began"; locked_status=1; }
+    helper 1 51712 && [ "$(backend 1 51712 hotplug-status)" = connected ] && sim_destroy 1 &&
+        return $locked_status
+}
+
+# A guest gets no disk, and its hotplug script these words.
+no_disk() {
+    sim_domain "$1" || return 1
+    disk "$1" 51712 blank:8M && { echo "it got one"; return 1; }
+    backend "$1" 51712 hotplug-error | grep "$2"
+}
+
+exclusive() {
+    daemon_left && serve "" && up 1 && tell 1 fill && sim_until 10 filled $extents &&
+        [ "$(listed '.daemon.pools[0].held')" = $((extents * 4 * mib)) ] &&
+        no_disk 2 "block:$LOOP: another guest's pool" && filled $extents && sim_destroy 2
+}
+
+other_name() {
+    sim_kill daemon
+    mknod "$DISK/alias" b "$((0x$(stat -c %t "$LOOP")))" "$((0x$(stat -c %T "$LOOP")))"
+    daemon_start --pool "block:$DISK/alias,shared" --worker "$B/tests/fakeworker" &&
+        no_disk 2 "pool of one guest alone" && sim_destroy 2 || return 1
+    kill -9 "$(worker_of 1)"
+    sim_until 10 filled 0 && sim_until 5 no_records && sim_destroy 1 &&
+        [ "$(listed '.daemon.pools | length')" = 0 ] && rm "$DISK/alias"
+}
+
+# Its guest and the daemon gone together, and somebody has the device when the next daemon starts.
+redone() {
+    daemon_left && serve "" && up 1 && tell 1 fill && sim_until 10 filled $extents || return 1
+    redone_worker=$(worker_of 1)
+    sim_kill daemon
+    kill -9 "$redone_worker"
+    sim_until 5 gone "$redone_worker"
+    python3 -c 'import os, sys, time
+os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
+time.sleep(4)' "$LOOP" &
+    sleep 0.5
+    serve "" && sim_destroy 1 && sim_domain 2 && attach_only 2 51712 blank:8M || return 1
+    redone_status=0
+    sleep 1
+    filled $extents || redone_status=1
+    [ -z "$(worker_of 2)" ] || { echo "it began"; redone_status=1; }
+    helper 2 51712 && [ "$(backend 2 51712 hotplug-status)" = connected ] && filled 0 &&
+        sim_destroy 2 && sim_until 5 no_records && return $redone_status
+}
+
+# Another disk stands behind the number of the device: it is none of ours.
+exchanged() {
+    up 1 && tell 1 fill && sim_until 10 filled $extents || return 1
+    exchanged_worker=$(worker_of 1)
+    sim_kill daemon
+    kill -9 "$exchanged_worker"
+    sim_until 5 gone "$exchanged_worker"
+    losetup -d "$LOOP" && losetup "$LOOP" "$IMAGE" || return 1
+    exchanged_log=$(log_end)
+    serve "" && sim_until 10 no_records && filled $extents && sim_destroy 1 &&
+        logged_since "$exchanged_log" "another device by now" 1
+}
+
+bad_devices() {
+    daemon_left && daemon_start --pool "block:$DISK/none" --worker "$B/tests/fakeworker" &&
+        no_disk 1 "block:$DISK/none: No such file" && sim_destroy 1 && daemon_left &&
+        daemon_start --pool "block:$IMAGE,shared" --worker "$B/tests/fakeworker" &&
+        no_disk 1 "not a block device" && sim_destroy 1 && daemon_left &&
+        serve ,shared,quota=1M && no_disk 1 "quota is below an extent" && sim_destroy 1 &&
+        no_records
+}
+
+cleanup() {
+    losetup -d "$LOOP"
+    case_clean
+}
+
+case_begin
+IMAGE=$DISK/image
+truncate -s $((extents * 4))M "$IMAGE"
+if ! LOOP=$(losetup -f --show "$IMAGE" 2>/dev/null); then
+    skip "block devices as pools" "no loop device can be had here"
+    case_end
+    exit
+fi
+trap 'cleanup' EXIT
+mkdir "$DISK/fake"
+export EPHEM_FAKE_DIR="$DISK/fake"
+
+check "what lay on a shared device is discarded before it is used" first_use
+check "no two guests hold the same extent" two_guests
+check "an extent that comes back is discarded, then given to who waits" returned
+check "a killed worker's extents come back" killed
+check "a worker that returns what is another's is killed" foreign
+check "a life that ends returns all" quit
+check "a quota holds one guest and not the next" quota
+check "a worker taken over keeps what it has" take_over
+check "nothing is handed out while a left worker is silent" silent
+check "of two that claim the same one is killed" twice
+check "a worker's word of its pool does not count" other_kind
+check "a new daemon waits for an old one's discards" locked
+check "an exclusive device is one guest's" exclusive
+check "a device has no second name; all of it is discarded at the end" other_name
+check "a discard that the daemon did not live to see is done by the next" redone
+check "another device of that number is left alone" exchanged
+check "what is no device, or too little of it" bad_devices
+all_destroyed
+trap 'case_clean' EXIT
+losetup -d "$LOOP"
+case_end
