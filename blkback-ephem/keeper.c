@@ -6,7 +6,7 @@
  *   spill   the oldest frame's blocks go below as they are, under the tweaks they have; readers use
  *           the frame until that has been done
  *   grow    an extent whose free places were punched, else a new one
- *   thin    the extent with the most free places, once these are more than a sixth of what is used:
+ *   thin    the extent with the most free places, once these are more than an eighth of what is used:
  *           so what is stored stays below 1.25 of the live data, in whatever order it was written
  *
  * A failed attempt makes the pool full until a later one succeeds; while somebody waits it is tried
@@ -189,7 +189,8 @@ static void keeper_grow(struct pool *pool)
         pool->demand = 0;
 }
 
-/* Not thinned: what is about to be spilled, and what users will need soon. */
+/* Not thinned: what is about to be spilled, and what users may need: with an extent's worth left, none
+ * of them finds too little and makes us grow again. */
 static bool keeper_leaves(void *arg, uint32_t extent)
 {
     const struct pool *pool = arg;
@@ -198,7 +199,7 @@ static bool keeper_leaves(void *arg, uint32_t extent)
     if (pool->backing && (pool_berth(pool, extent)->frame || !pool_berth(pool, extent)->homed))
         return true;
     return nfree >= SLOTS_AMPLE_FREE &&
-           slots_ample(pool->slots) < nfree + KEEPER_AHEAD + pool->demand;
+           slots_ample(pool->slots) < nfree + SLOTS_PER_EXTENT + pool->demand;
 }
 
 static void keeper_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])
@@ -221,7 +222,7 @@ static bool keeper_thin(struct pool *pool)
 {
     uint64_t used = slots_used(pool->slots), spare = slots_stored(pool->slots) - used;
     uint64_t map[SLOTS_WORDS];
-    uint32_t least = spare > used / 6 + 2 * SLOTS_PER_EXTENT ? WORTH_IT : SLOTS_PER_EXTENT;
+    uint32_t least = spare > used / 8 + POOL_SPARE ? WORTH_IT : SLOTS_PER_EXTENT;
     bool empty;
 
     if (!pool_is_loose(pool))

@@ -259,8 +259,7 @@ bool pool_is_loose(const struct pool *pool)
     uint64_t used = slots_used(pool->slots), stored = slots_stored(pool->slots);
     uint64_t spare = stored > used ? stored - used : 0;
 
-    return spare > used / 6 + 2 * SLOTS_PER_EXTENT ||
-           (spare > SLOTS_PER_EXTENT + KEEPER_AHEAD && slots_has_empty(pool->slots));
+    return spare > used / 8 + POOL_SPARE || (spare > POOL_SPARE && slots_has_empty(pool->slots));
 }
 
 /* Under the lock: something has come free. */

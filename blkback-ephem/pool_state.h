@@ -14,6 +14,8 @@
 #include "slots.h"
 
 #define POOL_EXTENTS ((1u << 22) - 1)
+#define POOL_SPARE                                                                                 \
+    (SLOTS_PER_EXTENT + SLOTS_PER_EXTENT / 2) /* free slots no pool is too rich with */
 #define BERTH_CHUNK  1024u
 #define BERTH_CHUNKS ((POOL_EXTENTS + BERTH_CHUNK) / BERTH_CHUNK)
 

@@ -183,7 +183,7 @@ device() {
     sim_domain 11 second
     guest_up 10 first && has 10 ".pool == \"block:$1\" and .pool_limit == $((16 * M)) and
         .quota == 0" || device_status=1
-    refused 11 "pool block:$1: in use" || device_status=1
+    refused 11 "pool block:$1: another guest" || device_status=1
     sim_destroy 10 && disk 11 51712 "$DISK/base" && has 11 ".pool_limit == $((16 * M))" &&
         sim_destroy 11 && return $device_status
 }
