@@ -87,7 +87,7 @@ steady() {
 
 # fio fills a part of xvdb, and verifies every byte afterwards; what is before that part stays readable
 fill_part() {
-	fio --name=fill --filename=/dev/xvdb --offset=4M --size=96M --rw=write --bs=128k --direct=1 --ioengine=libaio \
+	fio --name=fill --filename=/dev/xvdb --offset=4M --size=64M --rw=write --bs=128k --direct=1 --ioengine=libaio \
 		--iodepth=8 --verify=crc32c --verify_fatal=1 --do_verify=1 --minimal
 }
 reads_go_on() {
