@@ -127,6 +127,14 @@ guest_start() {
 	xl create -q "$GUESTS/$1.cfg" && xl domid "$1" >"$GUESTS/$1.domid"
 }
 
+# What xl says is in /run/xl.out too. Not "cmd | tee": the status counts
+guest_start_logged() {
+	local status=0
+	guest_start "$1" >/run/xl.out 2>&1 || status=$?
+	cat /run/xl.out
+	return "$status"
+}
+
 # guest_gone asks xenstore, much cheaper here than xl; guest_absent asks Xen, also for one that never started
 guest_gone() { ! { [ -e "$GUESTS/$1.domid" ] && xenstore-exists "/local/domain/$(guest_domid "$1")"; }; }
 guest_absent() { ! xl domid "$1"; }
@@ -194,6 +202,15 @@ alive() {
 }
 no_workers() { [ -z "$(workers)" ]; }
 
+# The pool files that processes hold, by way of /proc since they have no name
+pool_files() {
+	local pid
+	for pid in "$@"; do find "/proc/$pid/fd" -lname "$POOL/*" || true; done
+}
+
+# status_number NAME KEY: a figure of a guest in ephemctl's JSON
+status_number() { ephemctl status "$1" --json | sed -n "s/.*\"$2\": *\([0-9]*\).*/\1/p" | head -n 1; }
+
 daemon_up() { [ -S "$CONTROL" ] && ephemctl list; }
 daemon_start() {
 	[ -x "$PROGRAMS/blkback-ephemd" ] || { echo "no blkback-ephemd in this image"; return 1; }
@@ -236,6 +253,16 @@ grants() {
 }
 
 backends_gone() { [ -z "$(xenstore-list "/local/domain/0/backend/vbd3/$1" 2>/dev/null)" ]; }
+
+# When a guest has gone nothing of it is left: NAME DOMID WORKER-PIDS
+check_gone() {
+	local name=$1 domid=$2 pids=$3
+	# shellcheck disable=SC2086 # a list
+	check "$name-worker-gone" wait_for 10 "the worker to go" not alive $pids
+	check "$name-backend-gone" wait_for 10 "the backend directory to go" backends_gone "$domid"
+	check "$name-no-zombie" wait_for 20 "the domain to go" no_zombies
+	is "$name-grants" "$(grants "$domid")" 0
+}
 
 # New lines in dom0's kernel log that tell of trouble
 kernel_log_clean() {

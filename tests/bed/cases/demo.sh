@@ -21,7 +21,8 @@ domid=$(guest_domid demo)
 pids=$(workers | xargs)
 swapped=$(tr -d '\r' <"$(guest_log demo)" | sed -n 's/^GUEST: swapped //p')
 story "The guest wrote a 64-byte marker 8192 times to xvda, 65536 times to xvdb, and swapped ${swapped:-?} MiB of it to xvdc."
-files=$(for pid in $pids; do find "/proc/$pid/fd" -lname "$POOL/*" || true; done)
+# shellcheck disable=SC2086 # a list
+files=$(pool_files $pids)
 check pool-found [ -n "$files" ]
 # shellcheck disable=SC2086 # lists
 written=$(stat -L -c %b $files | awk '{ n += $1 } END { print int(n / 2048) }')

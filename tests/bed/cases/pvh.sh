@@ -26,22 +26,6 @@ for g in beta gamma delta epsilon; do
 	guest_config "$g" 256 writer "bed.seed=$seed-$g" "$(ephemeral xvda "$root")" "$(ephemeral xvdb "$data")"
 done
 
-# The pool files that the processes hold, by way of /proc since they have no name
-pool_files() {
-	local pid
-	for pid in "$@"; do find "/proc/$pid/fd" -lname "$POOL/*" || true; done
-}
-
-# When a guest has gone nothing of it is left: NAME DOMID WORKER-PIDS
-check_gone() {
-	local name=$1 domid=$2 pids=$3
-	# shellcheck disable=SC2086 # a list
-	check "$name-worker-gone" wait_for 10 "the worker to go" not alive $pids
-	check "$name-backend-gone" wait_for 10 "the backend directory to go" backends_gone "$domid"
-	check "$name-no-zombie" wait_for 20 "the domain to go" no_zombies
-	is "$name-grants" "$(grants "$domid")" 0
-}
-
 # start_writer NAME: as far as its own name on xvdb; sets domid and pids, its worker's processes
 start_writer() {
 	local before
@@ -171,12 +155,6 @@ bad_base() {
 	check "$name-says-why" grep -qF "$3" /run/xl.out
 	check "$name-no-guest" guest_absent bad
 	check "$name-no-worker" wait_for 10 "the worker to go" no_workers
-}
-guest_start_logged() { # not "cmd | tee": the status counts
-	local status=0
-	guest_start "$1" >/run/xl.out 2>&1 || status=$?
-	cat /run/xl.out
-	return "$status"
 }
 
 bad_bases() {

@@ -16,18 +16,12 @@ check debian grep -q trixie /etc/os-release
 marker_lines 8192 >/var/tmp/marker
 check mount-xvdb mount /dev/xvdb /mnt
 marker_lines 65536 >/mnt/marker
-swap_on() { mkswap /dev/xvdc && swapon /dev/xvdc; }
-check swap-on swap_on
-mkdir -p /sys/fs/cgroup /swapped
-mount -t cgroup2 cgroup /sys/fs/cgroup
-echo +memory >/sys/fs/cgroup/cgroup.subtree_control
-mkdir /sys/fs/cgroup/small
-echo 8M >/sys/fs/cgroup/small/memory.high
-mount -t tmpfs -o size=64M swapped /swapped
-fill_swap() { (echo "$BASHPID" >/sys/fs/cgroup/small/cgroup.procs && marker_lines 330000 >/swapped/marker); }
-check swap-fill fill_swap
+check swap-on swap_on /dev/xvdc
+check swap-room swap_room 64
+fill_swap() { marker_lines 330000 >/swapped/marker; }
+check swap-fill in_little_memory fill_swap
 sync
-say "swapped $(awk '$1 == "pswpout" { print int($2 / 256) }' /proc/vmstat)"
+say "swapped $(swapped_mib)"
 hold written
 umount /swapped /mnt
 swapoff /dev/xvdc

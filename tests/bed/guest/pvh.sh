@@ -38,18 +38,11 @@ read_files() {
 check xvdb-reads-back read_files
 
 # Swap: a small memory limit pushes a tmpfs full of markers out to xvdc
-swap_on() { mkswap /dev/xvdc && swapon /dev/xvdc; }
-check swap-on swap_on
-mkdir -p /sys/fs/cgroup /swapped
-mount -t cgroup2 cgroup /sys/fs/cgroup
-echo +memory >/sys/fs/cgroup/cgroup.subtree_control
-mkdir /sys/fs/cgroup/small
-echo 8M >/sys/fs/cgroup/small/memory.high
-mount -t tmpfs -o "size=$((swap_mb * 2))M" swapped /swapped
-in_little_memory() { (echo "$BASHPID" >/sys/fs/cgroup/small/cgroup.procs && "$@"); }
+check swap-on swap_on /dev/xvdc
+check swap-room swap_room $((swap_mb * 2))
 fill_swap() { marker_lines $((swap_mb * 1048576 / 65)) >/swapped/marker; }
 check swap-fill in_little_memory fill_swap
-swapped_out() { [ "$(awk '$1 == "pswpout" { print $2 }' /proc/vmstat)" -gt $((swap_mb * 256 / 2)) ]; }
+swapped_out() { [ "$(swapped_mib)" -gt $((swap_mb / 2)) ]; }
 check swap-used swapped_out
 swap_reads_back() { [ "$(marker_lines $((swap_mb * 1048576 / 65)) | sha256sum)" = "$(sha256sum </swapped/marker)" ]; }
 check swap-reads-back in_little_memory swap_reads_back
