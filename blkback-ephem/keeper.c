@@ -49,10 +49,12 @@ static int keeper_find_home(struct pool *pool, uint32_t extent)
 {
     struct berth *berth = pool_berth(pool, extent);
     bool again = berth->homed;
-    uint64_t home = berth->home;
+    uint64_t home = berth->home, need = BACKING_EXTENT;
     int err = -ENOSPC;
 
-    if (again || pool_allowance(pool) >= BACKING_EXTENT) {
+    if (again)
+        need -= (uint64_t)slots_extent_stored(pool->slots, extent) * BLOCK_SIZE;
+    if (pool_allowance(pool) >= need) {
         pthread_mutex_unlock(&pool->lock);
         err = pool->backing->ops->grow(pool->backing, extent, again, &home);
         pthread_mutex_lock(&pool->lock);

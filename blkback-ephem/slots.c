@@ -325,6 +325,11 @@ uint32_t slots_extent_free(const struct slots *slots, uint32_t number)
     return slots->extents[number]->nfree;
 }
 
+uint32_t slots_extent_stored(const struct slots *slots, uint32_t number)
+{
+    return slots->extents[number]->stored;
+}
+
 bool slots_has_empty(const struct slots *slots)
 {
     return !list_empty(&slots->by_free[LISTS - 1]);

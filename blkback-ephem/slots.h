@@ -75,6 +75,8 @@ void slots_home(struct slots *slots, uint32_t extent, bool homed);
 /* The extent being taken from, or SLOTS_NO_EXTENT. */
 uint32_t slots_current(const struct slots *slots);
 uint32_t slots_extent_free(const struct slots *slots, uint32_t extent);
+/* Not holes, of an extent. */
+uint32_t slots_extent_stored(const struct slots *slots, uint32_t extent);
 /* An extent that is all free, besides the current one. */
 bool slots_has_empty(const struct slots *slots);
 
