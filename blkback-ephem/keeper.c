@@ -164,7 +164,8 @@ static bool keeper_add_berths(struct pool *pool, uint32_t extent)
 /* Under the lock, left for the while. */
 static void keeper_grow(struct pool *pool)
 {
-    uint32_t extent = slots_grow(pool->slots);
+    /* A new one has no home yet, so memory in front can be used up while storage cannot be had. */
+    uint32_t extent = slots_grow(pool->slots, pool->tier && pool->backing && pool->full);
     int err = 0;
 
     if (extent == SLOTS_NO_EXTENT) {
@@ -176,8 +177,8 @@ static void keeper_grow(struct pool *pool)
         err = -ENOMEM;
     else if (!pool->backing)
         slots_home(pool->slots, extent, true);
-    else if (!pool->tier)
-        err = keeper_find_home(pool, extent); /* in front, a home is found when it is spilled */
+    else if (!pool->tier || pool_berth(pool, extent)->homed)
+        err = keeper_find_home(pool, extent); /* in front, a first home is found when spilled */
     slots_grown(pool->slots, extent, !err);
     if (err == -EAGAIN)
         pool->awaiting = true;

@@ -29,6 +29,8 @@ struct model {
     enum frost frost[EXTENTS];
     bool homed[EXTENTS];
     uint32_t held[PLACES], count; /* in no order */
+    uint32_t limit;
+    bool short_of_memory;
     uint32_t wrong, grown, thinned, emptied, refused;
 };
 
@@ -37,6 +39,7 @@ static struct model model;
 static void model_open(uint32_t extents)
 {
     memset(&model, 0, sizeof(model));
+    model.limit = extents;
     CU_ASSERT_EQUAL_FATAL(slots_open(&model.slots, extents), 0);
 }
 
@@ -117,15 +120,16 @@ static void model_give(uint32_t which, bool spoil)
     model.held[which] = model.held[--model.count];
 }
 
-static bool model_grow(void)
+static bool model_grow(bool fresh)
 {
-    uint32_t e = slots_grow(model.slots), holes = 0;
+    uint32_t count = slots_extents(model.slots), e = slots_grow(model.slots, fresh), holes = 0;
 
     if (e == SLOTS_NO_EXTENT)
         return false;
     for (uint32_t i = 0; i < SLOTS_PER_EXTENT; i++)
         holes += model.state[e * SLOTS_PER_EXTENT + i] == HOLE;
     model.wrong += !holes || model.frost[e] != THAWED;
+    model.wrong += fresh && e != count && count < model.limit && !model.short_of_memory;
     model.frost[e] = GROWING;
     return true;
 }
@@ -224,7 +228,7 @@ static void model_step(uint64_t *random, bool filling)
         for (want *= filling ? 1 : 2; want && model.count; want--)
             model_give((uint32_t)unit_below(random, model.count), unit_below(random, 400) == 0);
     else if (what < 15)
-        model_grow();
+        model_grow(unit_below(random, 4) == 0);
     else if (what < 16)
         model_thin(leasts[unit_below(random, 4)],
                    (uint32_t)(unit_random(random) & unit_random(random)));
@@ -265,7 +269,7 @@ static void first_touch_in_runs(void)
     for (uint32_t i = 0; i < 2000; i++) {
         uint32_t got = slots_take(model.slots, 3, SLOTS_AMPLE, slot, generation);
         while (got < 3) {
-            uint32_t e = slots_grow(model.slots);
+            uint32_t e = slots_grow(model.slots, false);
             CU_ASSERT_NOT_EQUAL_FATAL(e, SLOTS_NO_EXTENT);
             slots_grown(model.slots, e, true);
             got += slots_take(model.slots, 3 - got, SLOTS_AMPLE, slot + got, generation + got);
@@ -295,6 +299,7 @@ static void out_of_memory(void)
     CU_ASSERT(alloc_heal());
     for (uint32_t round = 0; round < 12; round++) {
         model_open(EXTENTS);
+        model.short_of_memory = true;
         for (uint32_t i = 0; i < 1500; i++) {
             if (i % 100 == 0)
                 alloc_fail_from(1 + round % 3);
@@ -318,7 +323,7 @@ static void overwrite(uint32_t *slot, uint32_t live, uint32_t run, uint64_t *ran
 
     while ((got += slots_take(model.slots, run - got, SLOTS_AMPLE, fresh + got, generation + got)) <
            run) {
-        uint32_t e = slots_grow(model.slots);
+        uint32_t e = slots_grow(model.slots, false);
         CU_ASSERT_NOT_EQUAL_FATAL(e, SLOTS_NO_EXTENT);
         slots_grown(model.slots, e, true);
         slots_home(model.slots, e, true);

@@ -18,7 +18,7 @@ static uint64_t generation[2 * N];
 static void open_aged(uint32_t count, uint32_t epoch)
 {
     CU_ASSERT_EQUAL_FATAL(slots_open(&slots, 1), 0);
-    CU_ASSERT_EQUAL_FATAL(slots_grow(slots), 0);
+    CU_ASSERT_EQUAL_FATAL(slots_grow(slots, false), 0);
     for (uint32_t s = 0; s < N; s++)
         slots_age(slots, s, count, epoch);
     slots_grown(slots, 0, true);
@@ -56,7 +56,7 @@ static bool thin_and_grow(bool *empty)
     if (extent == SLOTS_NO_EXTENT)
         return false;
     slots_thinned(slots, extent);
-    CU_ASSERT_EQUAL(slots_grow(slots), extent);
+    CU_ASSERT_EQUAL(slots_grow(slots, false), extent);
     slots_grown(slots, extent, true);
     return true;
 }
