@@ -223,7 +223,7 @@ static void many_threads(void)
         memset(users, 0, sizeof(users));
         shared = refused = 0;
         open_pool((struct pool_config){.id = 1});
-        fake.allowed = round == 1 ? 8 : 30;
+        fake.allowed = round == 1 ? 1 : 30;
         shake(round == 2);
         for (uint32_t i = 0; i < THREADS; i++) {
             waiter_init(&users[i].waiter);
