@@ -301,6 +301,8 @@ static void *keeper_main(void *arg)
             continue;
         else if (keeper_wants_slots(pool))
             keeper_grow(pool);
+        else if (pool->full && !list_empty(&pool->waiters))
+            keeper_succeeded(pool); /* nothing is short any more */
         else
             keeper_wait(pool, 0);
     }

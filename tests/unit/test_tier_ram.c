@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "alloc.h"
 #include "fake_backing.h"
 #include "index.h"
 #include "pool.h"
@@ -180,11 +181,37 @@ static void given_back(void)
     pool_close(pool);
 }
 
+/* A frame cannot be had for once: whoever wanted it is told to try again. */
+static void out_of_memory(void)
+{
+    uint32_t slot;
+    uint64_t generation;
+    struct pool_slots slots = {.n = 1, .slot = &slot, .generation = &generation};
+
+    if (!alloc_works()) {
+        printf(" (skipped: not linked with --wrap) ");
+        return;
+    }
+    open_ram();
+    CU_ASSERT_EQUAL(pool_take(pool, &slots, true, &waiter.waiter), -EAGAIN);
+    CU_ASSERT(waiter_wait(&waiter, 20000));
+    alloc_fail_from(1);
+    int err = pool_take(pool, &slots, true, &waiter.waiter);
+    CU_ASSERT(alloc_heal());
+    CU_ASSERT(err == -EAGAIN || err == -ENOSPC);
+    CU_ASSERT_EQUAL(stats().used, 0);
+    CU_ASSERT(waiter_wait(&waiter, 5000));
+    CU_ASSERT_EQUAL(write_block(0, true), 0);
+    CU_ASSERT_EQUAL(spoilt_blocks(), 0);
+    pool_close(pool);
+}
+
 int suite_tier_ram(void)
 {
     static const struct unit_case cases[] = {
         {"bounded", bounded},
         {"given back", given_back},
+        {"out of memory", out_of_memory},
     };
 
     return UNIT_SUITE("tier_ram", cases);
