@@ -311,7 +311,7 @@ static void full_with_holes_of(uint32_t extra)
 
 static void full_with_holes(void)
 {
-    for (uint32_t extra = 3000; extra < 7500; extra += 500)
+    for (uint32_t extra = 5000; extra < 8000; extra += 1000)
         full_with_holes_of(extra);
 }
 
