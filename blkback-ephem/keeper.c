@@ -49,10 +49,12 @@ static int keeper_find_home(struct pool *pool, uint32_t extent)
 {
     struct berth *berth = pool_berth(pool, extent);
     bool again = berth->homed;
-    uint64_t home = berth->home;
+    uint64_t home = berth->home, need = BACKING_EXTENT;
     int err = -ENOSPC;
 
-    if (again || pool_allowance(pool) >= BACKING_EXTENT) {
+    if (again)
+        need -= (uint64_t)slots_extent_stored(pool->slots, extent) * BLOCK_SIZE;
+    if (pool_allowance(pool) >= need) {
         pthread_mutex_unlock(&pool->lock);
         err = pool->backing->ops->grow(pool->backing, extent, again, &home);
         pthread_mutex_lock(&pool->lock);
@@ -162,7 +164,8 @@ static bool keeper_add_berths(struct pool *pool, uint32_t extent)
 /* Under the lock, left for the while. */
 static void keeper_grow(struct pool *pool)
 {
-    uint32_t extent = slots_grow(pool->slots);
+    /* A new one has no home yet, so memory in front can be used up while storage cannot be had. */
+    uint32_t extent = slots_grow(pool->slots, pool->tier && pool->backing && pool->full);
     int err = 0;
 
     if (extent == SLOTS_NO_EXTENT) {
@@ -174,8 +177,8 @@ static void keeper_grow(struct pool *pool)
         err = -ENOMEM;
     else if (!pool->backing)
         slots_home(pool->slots, extent, true);
-    else if (!pool->tier)
-        err = keeper_find_home(pool, extent); /* in front, a home is found when it is spilled */
+    else if (!pool->tier || pool_berth(pool, extent)->homed)
+        err = keeper_find_home(pool, extent); /* in front, a first home is found when spilled */
     slots_grown(pool->slots, extent, !err);
     if (err == -EAGAIN)
         pool->awaiting = true;
@@ -298,6 +301,8 @@ static void *keeper_main(void *arg)
             continue;
         else if (keeper_wants_slots(pool))
             keeper_grow(pool);
+        else if (pool->full && !list_empty(&pool->waiters))
+            keeper_succeeded(pool); /* nothing is short any more */
         else
             keeper_wait(pool, 0);
     }

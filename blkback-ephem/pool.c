@@ -177,6 +177,9 @@ static int pool_pick_ram(struct pool *pool, struct pool_slots *slots, uint32_t r
             tier_uncharge(pool, slots->slot[k]);
         slots_give(pool->slots, slots->slot[k]);
     }
+    pool->full = true;
+    pool->tried = loop_now();
+    pool->why = "there is no memory for it";
     return -EAGAIN;
 }
 

@@ -80,7 +80,9 @@ uint64_t pool_allowance(const struct pool *pool);
 
 /* keeper.c */
 #define KEEPER_RETRY_MS 200u
-#define KEEPER_AHEAD    (SLOTS_PER_EXTENT / 2) /* free slots, while somebody writes */
+/* Free slots, while somebody writes: no fewer than any request and the reserve, or what was grown for
+ * one would be thinned before it comes for it. */
+#define KEEPER_AHEAD (2 * POOL_RESERVE)
 int keeper_start(struct pool *pool);
 void keeper_stop(struct pool *pool);
 

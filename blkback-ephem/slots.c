@@ -220,9 +220,9 @@ static struct extent *slots_holed(const struct slots *slots, uint32_t least)
     return NULL;
 }
 
-uint32_t slots_grow(struct slots *slots)
+uint32_t slots_grow(struct slots *slots, bool fresh)
 {
-    struct extent *extent = slots_holed(slots, SLOTS_AMPLE_FREE);
+    struct extent *extent = fresh ? NULL : slots_holed(slots, SLOTS_AMPLE_FREE);
 
     if (!extent)
         extent = slots_extend(slots);
@@ -323,6 +323,11 @@ uint32_t slots_current(const struct slots *slots)
 uint32_t slots_extent_free(const struct slots *slots, uint32_t number)
 {
     return slots->extents[number]->nfree;
+}
+
+uint32_t slots_extent_stored(const struct slots *slots, uint32_t number)
+{
+    return slots->extents[number]->stored;
 }
 
 bool slots_has_empty(const struct slots *slots)

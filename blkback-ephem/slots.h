@@ -50,8 +50,9 @@ void slots_spoil(struct slots *slots, uint32_t slot);
 /*
  * The extent to find storage for next: one with many holes, or a new one; frozen until slots_grown,
  * which turns its holes into free slots if `ok`.  SLOTS_NO_EXTENT: at the limit, or out of memory.
+ * `fresh`: rather a new one.
  */
-uint32_t slots_grow(struct slots *slots);
+uint32_t slots_grow(struct slots *slots, bool fresh);
 void slots_grown(struct slots *slots, uint32_t extent, bool ok);
 
 /*
@@ -75,6 +76,8 @@ void slots_home(struct slots *slots, uint32_t extent, bool homed);
 /* The extent being taken from, or SLOTS_NO_EXTENT. */
 uint32_t slots_current(const struct slots *slots);
 uint32_t slots_extent_free(const struct slots *slots, uint32_t extent);
+/* Not holes, of an extent. */
+uint32_t slots_extent_stored(const struct slots *slots, uint32_t extent);
 /* An extent that is all free, besides the current one. */
 bool slots_has_empty(const struct slots *slots);
 

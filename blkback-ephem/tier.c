@@ -132,16 +132,6 @@ void tier_uncharge(struct pool *pool, uint32_t slot)
     tier_frame(pool, slot)->busy--;
 }
 
-void tier_give(struct pool *pool, uint32_t slot)
-{
-    struct frame *frame = tier_frame(pool, slot);
-    uint32_t at = slot % SLOTS_PER_EXTENT;
-
-    if (frame)
-        atomic_fetch_and_explicit(&frame->here[at / 64], ~(1ull << (at % 64)),
-                                  memory_order_release);
-}
-
 struct frame *tier_victim(struct pool *pool, uint32_t *extent)
 {
     struct frame *oldest = NULL;
@@ -202,6 +192,25 @@ static void frame_drop(struct frame *frame, uint32_t from, uint32_t to)
         return;
     munlock(at, bytes);
     madvise(at, bytes, MADV_DONTNEED);
+}
+
+/* In a full pool the page is given back at once, since its frame cannot be spilled: that is what
+ * overwrites live on. */
+void tier_give(struct pool *pool, uint32_t slot)
+{
+    struct frame *frame = tier_frame(pool, slot);
+    uint32_t at = slot % SLOTS_PER_EXTENT;
+    uint64_t bit = 1ull << (at % 64);
+
+    if (!frame)
+        return;
+    atomic_fetch_and_explicit(&frame->here[at / 64], ~bit, memory_order_release);
+    if (!pool->full || !pool->backing || !(frame->touched[at / 64] & bit))
+        return;
+    frame_drop(frame, at, at + 1);
+    frame->touched[at / 64] &= ~bit;
+    frame->charged--;
+    pool->tier->charged--;
 }
 
 void tier_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])

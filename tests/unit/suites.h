@@ -23,6 +23,12 @@
     X(ring)                                                                                        \
     X(ring_judge)                                                                                  \
     X(pool)                                                                                        \
+    X(pool_life)                                                                                   \
+    X(pool_file)                                                                                   \
+    X(tier)                                                                                        \
+    X(tier_ram)                                                                                    \
+    X(memory)                                                                                      \
+    X(slots_age)                                                                                   \
     X(arena)                                                                                       \
     X(limit)                                                                                       \
     X(iothread)                                                                                    \
