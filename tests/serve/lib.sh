@@ -16,7 +16,9 @@ export RAW=$HERE/raw.py
 
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem-serve.XXXXXX")
 chmod 755 "$WORK"
-POOL=$WORK/pool
+POOL=$WORK/pool # a directory
+PLACE=          # what --pool says; default: dir:$POOL
+AS=()           # how to run a server: what it is started with, and becomes
 SOCK=$WORK/sock
 PID=
 ERR='' STATUS=''
@@ -35,13 +37,13 @@ finish() {
 }
 trap finish EXIT
 
-# serve ARG...: starts a server on $SOCK with $POOL and waits until it is ready.  Sets PID, ERR and STATUS.
+# serve ARG...: starts a server on $SOCK with $PLACE and waits until it is ready.  Sets PID, ERR and STATUS.
 serve() {
     local i dir
     dir=$(mktemp -d "$WORK/server.XXXXXX")
     ERR=$dir/err STATUS=$dir/status
     {
-        "$EPHEM" serve "$@" --pool "dir:$POOL" --nbd "$SOCK" \
+        "${AS[@]}" "$EPHEM" serve "$@" --pool "${PLACE:-dir:$POOL}" --nbd "$SOCK" \
             >"$dir/out" 2>"$ERR" &
         echo $! >"$dir/pid"
         rc=0
@@ -91,6 +93,38 @@ absent() {
     local rc=0
     grep "$@" || rc=$?
     [ "$rc" -eq 1 ]
+}
+
+# await SECONDS COMMAND...: until the command is true, which is asked 20 times a second.
+await() {
+    local i
+    for ((i = $1 * 20; i > 0; i--)); do
+        ! "${@:2}" || return 0
+        sleep 0.05
+    done
+    echo "in vain: ${*:2}"
+    return 1
+}
+
+# says PATTERN [COUNT]: the server's log has lines with the pattern; so many.
+says() {
+    local n
+    n=$(grep -cE "$1" "$ERR" || true)
+    [ "$n" -eq "${2:-$n}" ] && [ "$n" -gt 0 ]
+}
+
+# The pool's file has no name any more; the kernel still shows it to root.
+pool_file() {
+    local fd
+    for fd in "/proc/$PID/fd"/*; do
+        case $(readlink "$fd") in "$POOL"/*) echo "$fd" && return ;; esac
+    done
+    return 1
+}
+
+# What the pool's file takes of its disk, in MiB, rounded up.
+pool_mib() {
+    echo $((($(stat -Lc %b "$(pool_file)") + 2047) / 2048))
 }
 
 # uri NAME: where the volume is; without NAME, the default export.
