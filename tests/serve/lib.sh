@@ -141,6 +141,68 @@ qio() { # NAME COMMAND...: qemu-io commands on a volume; any mismatch is a failu
     absent -iE 'verification failed|error|failed' "$WORK/qio"
 }
 
+# put NAME MIB COUNT: writes so many MiB at MIB, each another part of $NOISE, 32 MiB at most.
+put() {
+    qio "$1" "write -s $NOISE ${2}M ${3}M"
+}
+
+# has NAME MIB COUNT: they are there.
+has() {
+    qemu-img dd -f raw -O raw bs=1M "skip=$2" "count=$(($2 + $3))" "if=$(uri "$1")" \
+        "of=$WORK/back" >/dev/null 2>&1
+    [ "$(stat -c %s "$WORK/back")" -eq $(($3 << 20)) ] || { echo "short at $2 MiB"; return 1; }
+    cmp -n $(($3 << 20)) "$WORK/back" "$NOISE"
+}
+
+# What neither compresses nor repeats.
+NOISE=$WORK/noise
+noise() {
+    [ -s "$NOISE" ] || head -c 32M /dev/urandom >"$NOISE"
+}
+
+# goes_on_after_discard: on a pool of 32 MiB, writes are held when it is full, once said, while reads
+# go on; a discard makes room, and what was held is written.
+goes_on_after_discard() {
+    local writer
+    noise
+    put xvdc 0 12
+    put xvdc 16 8
+    qemu-io -f raw -c "write -s $NOISE 64M 16M" "$(uri xvdc)" >"$WORK/held" 2>&1 &
+    writer=$!
+    await 10 says 'the pool is full'
+    has xvdc 0 12
+    has xvdc 16 8
+    kill -0 "$writer" # it waits; no error was answered
+    says 'the pool is full' 1
+    qio xvdc "discard 0 12M"
+    wait "$writer"
+    absent -iE 'failed|error' "$WORK/held"
+    # A discard gives back in steps: it may be full again in between.
+    says 'no write is held any more' "$(grep -c 'the pool is full' "$ERR")"
+    has xvdc 64 16
+    has xvdc 16 8
+    qio xvdc "read -P 0 0 12M"
+}
+
+# verified NAME SIZE [FIO-ARGUMENT...]: fio writes, overwrites and reads, and verifies.
+verified() {
+    fio --name=verified --ioengine=nbd --uri="$(uri "$1")" --size="$2" --rw=randrw --iodepth=32 \
+        --bssplit=4k/70:64k/30 --norandommap=0 --verify=crc32c --serialize_overlap=1 \
+        --verify_fatal=1 --verify_state_save=0 --random_generator=tausworthe64 \
+        --output="$WORK/fio" "${@:3}" || { tail -n 20 "$WORK/fio"; return 1; }
+    absent -iE 'verify.*(bad|fail)|err= *[1-9]' "$WORK/fio"
+}
+
+# pools CASE N...: a case of pools.py
+pools() {
+    PYTHONDONTWRITEBYTECODE=1 python3 "$HERE/pools.py" "$SOCK" "$@"
+}
+
+# Built with a sanitizer, which has its own idea of memory and time.
+is_sanitized() {
+    grep -qaE '__(asan|tsan)_init' "$EPHEM"
+}
+
 # Kills what is left of the servers and waits until they are gone.
 try_end() {
     local i
