@@ -4,7 +4,7 @@
  * and holes, and a generation for each place.
  *
  * A generation is the extent's epoch (32 bits) and the slot's count (24 bits).  The epoch moves on
- * when the extent is found empty as its storage is given back; counts begin anew then.  So 3 bytes a
+ * when the extent empties and has retired slots; counts begin anew then.  So 3 bytes a
  * slot are enough for 2^56 generations, and a slot at its last count is retired only until then.
  */
 #ifndef EPHEM_EXTENT_H
@@ -55,7 +55,7 @@ uint32_t extent_punch(struct extent *extent, uint64_t map[SLOTS_WORDS]);
 /* All holes become free places. */
 void extent_fill(struct extent *extent);
 
-/* Nothing of it is in use: its slots count from the beginning of a new epoch. */
+/* If nothing of it is in use, but some of it retired: all count from the beginning of a new epoch. */
 void extent_renew(struct extent *extent);
 
 #endif

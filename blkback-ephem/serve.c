@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * serve: opens what the operator names (acquire), gives up its privileges (drop), then listens
- * (parse).  Prints "ready" on standard output once clients can connect; removes its socket at the end.
+ * (parse).  Prints "ready" on standard output once clients can connect; at the end it removes its socket
+ * and discards all of a device that was its pool.
  */
 #include "serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,8 +37,10 @@ struct serve {
     uint32_t growing; /* volumes */
     struct loop_source signals;
     struct loop_timer check;
-    bool ended, bound;
+    bool ended, bound, started;
     int listener;
+    int device; /* the pool's, to be discarded at the end; -1: none, or nothing was written yet */
+    uint64_t device_bytes;
     uint32_t count;
     struct store_base bases[SERVE_VOLUMES];
     struct nbd_export exports[SERVE_VOLUMES];
@@ -137,6 +141,25 @@ static int serve_judge_pool(const struct serve_options *options, struct store_po
     return -EINVAL;
 }
 
+/* Past the engine's end; the same open file, so nobody else gets the device before it is discarded. */
+static void serve_keep_device(struct serve *serve, const struct store_pool *pool)
+{
+    serve->device = fcntl(pool->fd, F_DUPFD_CLOEXEC, 0);
+    serve->device_bytes = pool->bytes;
+}
+
+/* When nobody writes to it any more.  A server that never started leaves the device as it was. */
+static void serve_drop_device(struct serve *serve, const char *pool)
+{
+    if (serve->device < 0)
+        return;
+    int err = serve->started ? store_discard_pool(serve->device, serve->device_bytes) : 0;
+    if (err)
+        log_warn("pool %.120s: not discarded: %s: ciphertext stays on it, its key is gone", pool,
+                 strerror(-err));
+    close(serve->device);
+}
+
 static int serve_open_engine(struct serve *serve, const struct serve_options *options)
 {
     const struct store_limits *limits = &options->limits;
@@ -148,6 +171,8 @@ static int serve_open_engine(struct serve *serve, const struct serve_options *op
     if (err)
         return err;
     err = store_open_pool(&spec, &pool, text);
+    if (!err && spec.kind == WIRE_POOL_BLOCK)
+        serve_keep_device(serve, &pool);
     if (!err) {
         struct engine_config config = {
             .threads = options->threads,
@@ -259,7 +284,7 @@ static void serve_report(const struct serve *serve)
              (unsigned long long)stats.write_blocks, (unsigned long long)stats.taken >> 20);
 }
 
-static void serve_close(struct serve *serve, const char *path)
+static void serve_close(struct serve *serve, const struct serve_options *options)
 {
     serve_report(serve);
     nbd_close(serve->nbd);
@@ -272,8 +297,9 @@ static void serve_close(struct serve *serve, const char *path)
             close(serve->bases[i].fd);
     }
     engine_close(serve->engine);
+    serve_drop_device(serve, options->pool);
     if (serve->bound)
-        unlink(path);
+        unlink(options->nbd);
     if (serve->listener >= 0)
         close(serve->listener);
     if (serve->signals.fd >= 0)
@@ -284,7 +310,7 @@ static void serve_close(struct serve *serve, const char *path)
 
 int serve_run(const struct serve_options *options)
 {
-    struct serve serve = {.listener = -1};
+    struct serve serve = {.listener = -1, .device = -1};
     int err = 0;
 
     serve_catch(&serve);
@@ -299,12 +325,13 @@ int serve_run(const struct serve_options *options)
     if (!err)
         err = serve_start(&serve);
     if (!err) {
+        serve.started = true;
         puts("ready");
         fflush(stdout);
         loop_timer_set(serve.loop, &serve.check, CHECK_MS);
     }
     while (!err && !serve.ended)
         err = loop_turn(serve.loop, -1);
-    serve_close(&serve, options->nbd);
+    serve_close(&serve, options);
     return err ? 1 : 0;
 }

@@ -174,10 +174,10 @@ void slots_give(struct slots *slots, uint32_t slot)
     bit_set(extent->free, at);
     extent->used--;
     slots->used--;
-    if (!extent_retired(extent, at)) {
-        extent->nfree++;
-        slots->free++;
-    }
+    slots->free -= extent->nfree;
+    extent->nfree = (uint16_t)(extent->nfree + !extent_retired(extent, at));
+    extent_renew(extent);
+    slots->free += extent->nfree;
     extent_list(slots, extent);
 }
 
@@ -266,8 +266,6 @@ uint32_t slots_thin(struct slots *slots, uint32_t least, bool (*skip)(void *arg,
             if (extent->homed)
                 slots->stored -= punched;
             *empty = !extent->used;
-            if (*empty)
-                extent_renew(extent);
             return extent->number;
         }
     }

@@ -111,4 +111,8 @@ int store_check_device(int fd, const struct store_pool_spec *spec, uint64_t *byt
 int store_open_pool(const struct store_pool_spec *spec, struct store_pool *out,
                     char text[STORE_TEXT]);
 
+/* All of a device that was a pool, when nobody writes to it any more.  0; -EOPNOTSUPP: the device
+ * cannot discard; other negative errno. */
+int store_discard_pool(int fd, uint64_t bytes);
+
 #endif

@@ -28,6 +28,9 @@
 #ifndef BLKROGET
 #define BLKROGET _IO(0x12, 94)
 #endif
+#ifndef BLKDISCARD
+#define BLKDISCARD _IO(0x12, 119)
+#endif
 #define POOL_MOST ((uint64_t)1 << 44) /* bytes of memory; an overlay has no more */
 
 static int pool_parse_dir(const char *path, struct store_pool_spec *out, char text[STORE_TEXT])
@@ -276,4 +279,15 @@ int store_open_pool(const struct store_pool_spec *spec, struct store_pool *out,
         return 0;
     }
     return store_fail(text, -EINVAL, "pool of an unknown kind");
+}
+
+int store_discard_pool(int fd, uint64_t bytes)
+{
+    uint64_t all[2] = {0, bytes};
+    int err;
+
+    do
+        err = ioctl(fd, BLKDISCARD, all) ? -errno : 0;
+    while (err == -EINTR);
+    return err;
 }

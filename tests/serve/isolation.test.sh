@@ -24,15 +24,6 @@ fill_with_marker() {
     qemu-img compare -f raw -F raw "$WORK/marked" "$(uri xvdc)"
 }
 
-# The pool's file has no name any more; the kernel still shows it to root.
-pool_file() {
-    local fd
-    for fd in "/proc/$PID/fd"/*; do
-        case $(readlink "$fd") in "$POOL"/*) echo "$fd" && return ;; esac
-    done
-    return 1
-}
-
 only_ciphertext() {
     local file
     file=$(pool_file)

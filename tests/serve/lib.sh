@@ -16,7 +16,9 @@ export RAW=$HERE/raw.py
 
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem-serve.XXXXXX")
 chmod 755 "$WORK"
-POOL=$WORK/pool
+POOL=$WORK/pool # a directory
+PLACE=          # what --pool says; default: dir:$POOL
+AS=()           # how to run a server: what it is started with, and becomes
 SOCK=$WORK/sock
 PID=
 ERR='' STATUS=''
@@ -35,13 +37,13 @@ finish() {
 }
 trap finish EXIT
 
-# serve ARG...: starts a server on $SOCK with $POOL and waits until it is ready.  Sets PID, ERR and STATUS.
+# serve ARG...: starts a server on $SOCK with $PLACE and waits until it is ready.  Sets PID, ERR and STATUS.
 serve() {
     local i dir
     dir=$(mktemp -d "$WORK/server.XXXXXX")
     ERR=$dir/err STATUS=$dir/status
     {
-        "$EPHEM" serve "$@" --pool "dir:$POOL" --nbd "$SOCK" \
+        "${AS[@]}" "$EPHEM" serve "$@" --pool "${PLACE:-dir:$POOL}" --nbd "$SOCK" \
             >"$dir/out" 2>"$ERR" &
         echo $! >"$dir/pid"
         rc=0
@@ -93,6 +95,38 @@ absent() {
     [ "$rc" -eq 1 ]
 }
 
+# await SECONDS COMMAND...: until the command is true, which is asked 20 times a second.
+await() {
+    local i
+    for ((i = $1 * 20; i > 0; i--)); do
+        ! "${@:2}" || return 0
+        sleep 0.05
+    done
+    echo "in vain: ${*:2}"
+    return 1
+}
+
+# says PATTERN [COUNT]: the server's log has lines with the pattern; so many.
+says() {
+    local n
+    n=$(grep -cE "$1" "$ERR" || true)
+    [ "$n" -eq "${2:-$n}" ] && [ "$n" -gt 0 ]
+}
+
+# The pool's file has no name any more; the kernel still shows it to root.
+pool_file() {
+    local fd
+    for fd in "/proc/$PID/fd"/*; do
+        case $(readlink "$fd") in "$POOL"/*) echo "$fd" && return ;; esac
+    done
+    return 1
+}
+
+# What the pool's file takes of its disk, in MiB, rounded up.
+pool_mib() {
+    echo $((($(stat -Lc %b "$(pool_file)") + 2047) / 2048))
+}
+
 # uri NAME: where the volume is; without NAME, the default export.
 uri() {
     echo "nbd+unix:///${1:-}?socket=$SOCK"
@@ -105,6 +139,68 @@ qio() { # NAME COMMAND...: qemu-io commands on a volume; any mismatch is a failu
     for c; do args+=(-c "$c"); done
     qemu-io -f raw "${args[@]}" "$u" >"$WORK/qio" 2>&1 || { cat "$WORK/qio"; return 1; }
     absent -iE 'verification failed|error|failed' "$WORK/qio"
+}
+
+# put NAME MIB COUNT: writes so many MiB at MIB, each another part of $NOISE, 32 MiB at most.
+put() {
+    qio "$1" "write -s $NOISE ${2}M ${3}M"
+}
+
+# has NAME MIB COUNT: they are there.
+has() {
+    qemu-img dd -f raw -O raw bs=1M "skip=$2" "count=$(($2 + $3))" "if=$(uri "$1")" \
+        "of=$WORK/back" >/dev/null 2>&1
+    [ "$(stat -c %s "$WORK/back")" -eq $(($3 << 20)) ] || { echo "short at $2 MiB"; return 1; }
+    cmp -n $(($3 << 20)) "$WORK/back" "$NOISE"
+}
+
+# What neither compresses nor repeats.
+NOISE=$WORK/noise
+noise() {
+    [ -s "$NOISE" ] || head -c 32M /dev/urandom >"$NOISE"
+}
+
+# goes_on_after_discard: on a pool of 32 MiB, writes are held when it is full, once said, while reads
+# go on; a discard makes room, and what was held is written.
+goes_on_after_discard() {
+    local writer
+    noise
+    put xvdc 0 12
+    put xvdc 16 8
+    qemu-io -f raw -c "write -s $NOISE 64M 16M" "$(uri xvdc)" >"$WORK/held" 2>&1 &
+    writer=$!
+    await 10 says 'the pool is full'
+    has xvdc 0 12
+    has xvdc 16 8
+    kill -0 "$writer" # it waits; no error was answered
+    says 'the pool is full' 1
+    qio xvdc "discard 0 12M"
+    wait "$writer"
+    absent -iE 'failed|error' "$WORK/held"
+    # A discard gives back in steps: it may be full again in between.
+    says 'no write is held any more' "$(grep -c 'the pool is full' "$ERR")"
+    has xvdc 64 16
+    has xvdc 16 8
+    qio xvdc "read -P 0 0 12M"
+}
+
+# verified NAME SIZE [FIO-ARGUMENT...]: fio writes, overwrites and reads, and verifies.
+verified() {
+    fio --name=verified --ioengine=nbd --uri="$(uri "$1")" --size="$2" --rw=randrw --iodepth=32 \
+        --bssplit=4k/70:64k/30 --norandommap=0 --verify=crc32c --serialize_overlap=1 \
+        --verify_fatal=1 --verify_state_save=0 --random_generator=tausworthe64 \
+        --output="$WORK/fio" "${@:3}" || { tail -n 20 "$WORK/fio"; return 1; }
+    absent -iE 'verify.*(bad|fail)|err= *[1-9]' "$WORK/fio"
+}
+
+# pools CASE N...: a case of pools.py
+pools() {
+    PYTHONDONTWRITEBYTECODE=1 python3 "$HERE/pools.py" "$SOCK" "$@"
+}
+
+# Built with a sanitizer, which has its own idea of memory and time.
+is_sanitized() {
+    grep -qaE '__(asan|tsan)_init' "$EPHEM"
 }
 
 # Kills what is left of the servers and waits until they are gone.
