@@ -4,7 +4,8 @@
  * and holes, and a generation for each place.
  *
  * A generation is the extent's epoch (32 bits) and the slot's count (24 bits).  The epoch moves on
- * when the extent empties and has retired slots; counts begin anew then.  So 3 bytes a
+ * when an empty extent with retired slots gives its storage back, or has hardly any others; counts
+ * begin anew then.  So 3 bytes a
  * slot are enough for 2^56 generations, and a slot at its last count is retired only until then.
  */
 #ifndef EPHEM_EXTENT_H

@@ -22,7 +22,6 @@
 #include <unistd.h>
 #include "loop.h"
 
-#define WORTH_IT    64u /* free slots of an extent, to punch them */
 #define STACK_BYTES (256u << 10)
 
 /* Under the lock.  Whoever waits is told that it is full. */
@@ -225,7 +224,7 @@ static bool keeper_thin(struct pool *pool)
 {
     uint64_t used = slots_used(pool->slots), spare = slots_stored(pool->slots) - used;
     uint64_t map[SLOTS_WORDS];
-    uint32_t least = spare > used / 8 + POOL_SPARE ? WORTH_IT : SLOTS_PER_EXTENT;
+    uint32_t least = spare > used / 8 + POOL_SPARE ? SLOTS_WORTH : SLOTS_PER_EXTENT;
     bool empty;
 
     if (!pool_is_loose(pool))

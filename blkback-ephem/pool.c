@@ -156,7 +156,7 @@ static bool pool_take_from(struct pool *pool, struct pool_slots *slots, enum slo
 /* In memory. */
 static int pool_pick_ram(struct pool *pool, struct pool_slots *slots, uint32_t reserve)
 {
-    bool any = pool->full && !pool->backing;
+    bool any = pool->full;
     uint64_t there = any ? slots_free(pool->slots) : slots_ample(pool->slots);
     uint32_t i = 0;
 

@@ -176,7 +176,8 @@ void slots_give(struct slots *slots, uint32_t slot)
     slots->used--;
     slots->free -= extent->nfree;
     extent->nfree = (uint16_t)(extent->nfree + !extent_retired(extent, at));
-    extent_renew(extent);
+    if (extent->nfree < SLOTS_WORTH)
+        extent_renew(extent); /* nobody would come and thin it */
     slots->free += extent->nfree;
     extent_list(slots, extent);
 }
@@ -266,6 +267,7 @@ uint32_t slots_thin(struct slots *slots, uint32_t least, bool (*skip)(void *arg,
             if (extent->homed)
                 slots->stored -= punched;
             *empty = !extent->used;
+            extent_renew(extent);
             return extent->number;
         }
     }

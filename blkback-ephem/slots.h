@@ -25,6 +25,7 @@ struct slots;
 int slots_open(struct slots **out, uint32_t extents);
 void slots_close(struct slots *slots);
 
+#define SLOTS_WORTH      64u  /* free slots of an extent, for its storage to be given back */
 #define SLOTS_AMPLE_FREE 192u /* free slots of an extent: reuse still goes out in runs */
 
 /* Which extents may be taken from. */

@@ -110,6 +110,18 @@ static uint32_t model_take(uint32_t want, enum slots_from from)
     return got;
 }
 
+/* What was retired counts from a new beginning once hardly anything else is in its extent. */
+static void model_emptied(uint32_t e)
+{
+    for (uint32_t i = 0; i < SLOTS_PER_EXTENT; i++)
+        if (model.state[e * SLOTS_PER_EXTENT + i] == USED)
+            return;
+    if (model_free(e) >= SLOTS_WORTH)
+        return;
+    for (uint32_t i = 0; i < SLOTS_PER_EXTENT; i++)
+        model.retired[e * SLOTS_PER_EXTENT + i] = false;
+}
+
 static void model_give(uint32_t which, bool spoil)
 {
     uint32_t s = model.held[which];
@@ -118,6 +130,7 @@ static void model_give(uint32_t which, bool spoil)
     model.retired[s] |= spoil;
     model.state[s] = FREE;
     model.held[which] = model.held[--model.count];
+    model_emptied(s / SLOTS_PER_EXTENT);
 }
 
 static bool model_grow(bool fresh)
