@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include "loop.h"
 
+#define PATIENCE_MS 2000u
 #define STACK_BYTES (256u << 10)
 
 /* Under the lock.  Whoever waits is told that it is full. */
@@ -53,12 +54,16 @@ static int keeper_find_home(struct pool *pool, uint32_t extent)
 
     if (again)
         need -= (uint64_t)slots_extent_stored(pool->slots, extent) * BLOCK_SIZE;
+    uint32_t news = pool->news;
     if (pool_allowance(pool) >= need) {
         pthread_mutex_unlock(&pool->lock);
         err = pool->backing->ops->grow(pool->backing, extent, again, &home);
         pthread_mutex_lock(&pool->lock);
         if (err == -ENOSPC)
             pool->why = "free some space";
+        if (err == -EAGAIN && !pool->awaiting)
+            pool->asked = loop_now();
+        pool->awaiting = err == -EAGAIN && pool->news == news; /* it may have told meanwhile */
     } else {
         pool->why = "its quota is used up";
     }
@@ -139,7 +144,8 @@ static bool keeper_spill(struct pool *pool)
     }
     slots_thaw(pool->slots, extent);
     if (err) {
-        keeper_failed(pool, err);
+        if (err != -EAGAIN)
+            keeper_failed(pool, err);
         return true;
     }
     frame = tier_detach(pool, extent);
@@ -179,13 +185,11 @@ static void keeper_grow(struct pool *pool)
     else if (!pool->tier || pool_berth(pool, extent)->homed)
         err = keeper_find_home(pool, extent); /* in front, a first home is found when spilled */
     slots_grown(pool->slots, extent, !err);
-    if (err == -EAGAIN)
-        pool->awaiting = true;
-    else if (err)
+    if (err && err != -EAGAIN)
         keeper_failed(pool, err);
-    else if (pool->tier && pool->backing)
+    else if (!err && pool->tier && pool->backing)
         pool_kick(pool); /* nothing is known of what lies below */
-    else
+    else if (!err)
         keeper_succeeded(pool);
     if (!err && slots_ample(pool->slots) >= pool->demand)
         pool->demand = 0;
@@ -263,9 +267,20 @@ static bool keeper_wants_slots(const struct pool *pool)
 {
     uint64_t ample = slots_ample(pool->slots);
 
-    if (pool->awaiting)
+    if (pool->awaiting && !pool->tier)
         return false;
     return ample < pool->demand || (slots_used(pool->slots) && ample < KEEPER_AHEAD);
+}
+
+/* The control plane does not say whether there is more: somebody has waited for that too long. */
+static bool keeper_is_left_alone(struct pool *pool)
+{
+    if (!pool->awaiting || list_empty(&pool->waiters) || loop_now() < pool->asked + PATIENCE_MS)
+        return false;
+    pool->asked = loop_now();
+    pool->why = "blkback-ephemd does not hand out more";
+    keeper_failed(pool, -ENOSPC);
+    return true;
 }
 
 /* Until something happens, at most `ms`; 0: for ever. */
@@ -302,8 +317,8 @@ static void *keeper_main(void *arg)
             keeper_grow(pool);
         else if (pool->full && !list_empty(&pool->waiters))
             keeper_succeeded(pool); /* nothing is short any more */
-        else
-            keeper_wait(pool, 0);
+        else if (!keeper_is_left_alone(pool))
+            keeper_wait(pool, pool->awaiting && !list_empty(&pool->waiters) ? PATIENCE_MS : 0);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;

@@ -109,6 +109,7 @@ void pool_look_again(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     pool->awaiting = false;
+    pool->news++;
     pool->tried = 0;
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);

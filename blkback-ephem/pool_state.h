@@ -51,6 +51,8 @@ struct pool {
     uint32_t demand; /* slots somebody waits for */
     bool crowded;    /* somebody waits for memory */
     bool awaiting;   /* the backing will tell when there is more */
+    uint32_t news;   /* how often it has told */
+    uint64_t asked;  /* awaiting: since when, in ms */
     bool full;       /* the last attempt to grow or to spill failed */
     uint64_t tried;  /* then: when, in ms */
     const char *why; /* and what an operator should know */

@@ -98,7 +98,7 @@ shared_device() {
 # More than the device has: held, until the neighbour goes.
 shared_full() {
     guest_up 1 blank:1G && guest_up 2 && sim_front 2 pattern 0 $((40 * MIB)) 5 || return 1
-    front_beside 1 51712 pattern 0 $((104 * MIB)) 6 check 0 $((104 * MIB)) 6
+    front_beside 1 51712 pattern 0 $((224 * MIB)) 6 check 0 $((224 * MIB)) 6
     sim_until 60 is_held 1 && sim_front 2 check 0 $((40 * MIB)) 5 && is_held 1 && sim_destroy 2 &&
         front_ended 1.51712 && is 1 .held 0 && sim_destroy 1
 }
@@ -138,6 +138,7 @@ slow() {
         sim_destroy 1
 }
 
+# shellcheck disable=SC2119 # no options
 case_begin
 check "memory" memory_only
 check "memory, compressed" compressed
@@ -149,7 +150,7 @@ check "a rate limit" slow
 no_rules
 
 IMAGE=$DISK/image
-truncate -s 128M "$IMAGE"
+truncate -s 256M "$IMAGE"
 if LOOP=$(losetup -f --show "$IMAGE" 2>/dev/null); then
     trap 'losetup -d "$LOOP"; case_clean' EXIT
     check "a device of its own" own_device
