@@ -6,6 +6,8 @@
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
+: >"$WORK/figures"
+
 # Bytes that the server has caused to be written to disks; its log costs a page a line at most.
 disk_bytes() {
     sed -n 's/^write_bytes: //p' "/proc/$PID/io"
@@ -122,7 +124,6 @@ only_ciphertext() {
 }
 
 full_behind_memory() {
-    local writer
     FS=$WORK/fs POOL=$WORK/fs/pool
     mkdir -p "$FS"
     mount -t tmpfs -o size=48m none "$FS"
@@ -131,17 +132,13 @@ full_behind_memory() {
     serve --volume xvdc=blank:128M --ram-budget 16M
     noise
     put xvdc 0 16
-    qemu-io -f raw -c "write -s $NOISE 64M 32M" "$(uri xvdc)" >"$WORK/held" 2>&1 &
-    writer=$!
+    writers 64 72 80 88
     await 10 says 'the pool is full'
     has xvdc 0 16
     has xvdc 0 16
-    kill -0 "$writer"
-    says 'the pool is full' 1
+    still_held 2
     rm "$FS/ballast"
-    wait "$writer"
-    absent -iE 'failed|error' "$WORK/held"
-    has xvdc 64 32
+    written 64 72 80 88
     has xvdc 0 16
     says 'the pool is full' 1
     serve_end
