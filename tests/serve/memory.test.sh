@@ -59,6 +59,17 @@ twice_its_size() {
     serve_end
 }
 
+# Room is kept for the worst that writes under way may come to, until it is known.
+deep_queue() {
+    PLACE=ram:8M,lz4 serve --volume xvdc=blank:64M
+    fio --name=deep --ioengine=nbd --uri="$(uri xvdc)" --size=32m --rw=randwrite --bs=4k \
+        --iodepth=64 --numjobs=2 --offset_increment=32m --buffer_pattern=0x61 \
+        --output="$WORK/fio"
+    absent 'the pool is full' "$ERR"
+    qio xvdc "read -P 0x61 0 32M" "read -P 0x61 32M 32M"
+    serve_end
+}
+
 mixed_compressed() {
     PLACE=ram:64M,lz4 serve --volume xvdc=blank:128M
     pools mixed 40 400
@@ -208,6 +219,7 @@ fi
 try "ram: a full pool goes on after a discard" full_memory ram:32M
 try "lz4: a full pool goes on after a discard" full_memory ram:32M,lz4
 try "lz4: text of twice the pool's size" twice_its_size
+try "lz4: a deep queue is no full pool" deep_queue
 try "lz4: mixed blocks of either kind" mixed_compressed
 if is_root; then
     try "ram-budget: what lives shortly reaches no disk" short_lived
