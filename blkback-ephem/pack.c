@@ -34,7 +34,7 @@ struct slab {
 struct pack {
     uint8_t *memory;
     uint32_t count;
-    uint32_t free; /* slabs */
+    uint32_t free;     /* slabs */
     uint32_t promised; /* blocks */
     uint32_t ntables;
     struct list empty, partial[SIZES + 1];
