@@ -34,8 +34,8 @@ struct slab {
 struct pack {
     uint8_t *memory;
     uint32_t count;
-    uint32_t free; /* slabs */
-    uint32_t promised;
+    uint32_t free;     /* slabs */
+    uint32_t promised; /* blocks */
     uint32_t ntables;
     struct list empty, partial[SIZES + 1];
     uint32_t **tables; /* by extent: SLOTS_PER_EXTENT entries */
@@ -88,17 +88,22 @@ static uint32_t pack_need(uint32_t blocks)
 
 bool pack_has_room(const struct pack *pack, uint32_t blocks)
 {
-    return pack->free >= pack->promised + pack_need(blocks);
+    return pack->free >= pack_need(pack->promised + blocks);
 }
 
 void pack_promise(struct pack *pack, uint32_t blocks)
 {
-    pack->promised += pack_need(blocks);
+    pack->promised += blocks;
 }
 
 void pack_unpromise(struct pack *pack, uint32_t blocks)
 {
-    pack->promised -= pack_need(blocks);
+    pack->promised -= blocks;
+}
+
+bool pack_is_promised(const struct pack *pack)
+{
+    return pack->promised;
 }
 
 static uint32_t slab_units(const struct slab *slab)

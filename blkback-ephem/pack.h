@@ -22,6 +22,7 @@ bool pack_has_room(const struct pack *pack, uint32_t blocks);
 /* Of so many that room is kept until it is taken back; then pack_put will not fail for want of it. */
 void pack_promise(struct pack *pack, uint32_t blocks);
 void pack_unpromise(struct pack *pack, uint32_t blocks);
+bool pack_is_promised(const struct pack *pack);
 
 /* A unit of at least `bytes` for a slot that has none, or NULL without memory for its record. */
 uint8_t *pack_put(struct pack *pack, uint32_t slot, uint32_t bytes);

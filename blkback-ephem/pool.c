@@ -200,6 +200,8 @@ static int pool_pick_below(struct pool *pool, struct pool_slots *slots, uint32_t
 static int pool_pick_packed(struct pool *pool, struct pool_slots *slots, uint32_t reserve)
 {
     if (!pack_has_room(pool->pack, slots->n + reserve)) {
+        if (pack_is_promised(pool->pack))
+            return -EAGAIN; /* what others were promised is the worst case, and known soon */
         pool->full = true;
         pool->tried = loop_now();
         pool->why = "its bound is reached";
@@ -251,8 +253,10 @@ void pool_settle(struct pool *pool, const struct pool_slots *slots)
     pthread_mutex_lock(&pool->lock);
     for (uint32_t i = 0; i < slots->n && pool->tier; i++)
         tier_settle(pool, slots->slot[i]);
-    if (pool->pack)
+    if (pool->pack) {
         pack_unpromise(pool->pack, slots->n);
+        pool_kick(pool);
+    }
     if (pool->crowded)
         pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->lock);

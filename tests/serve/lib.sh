@@ -160,26 +160,52 @@ noise() {
     [ -s "$NOISE" ] || head -c 32M /dev/urandom >"$NOISE"
 }
 
+# writers MIB...: clients that write 8 MiB each, at once.
+writers() {
+    local at
+    WRITERS=()
+    for at; do
+        qemu-io -f raw -c "write -s $NOISE ${at}M 8M" "$(uri xvdc)" >"$WORK/held.$at" 2>&1 &
+        WRITERS+=($!)
+    done
+}
+
+# Some of the writers wait; no error was answered, and the log says it once.
+still_held() {
+    local pid waiting=0
+    for pid in "${WRITERS[@]}"; do
+        ! kill -0 "$pid" 2>/dev/null || waiting=$((waiting + 1))
+    done
+    echo "$waiting writers wait"
+    [ "$waiting" -ge "$1" ]
+    says 'the pool is full' 1
+}
+
+# written MIB...: the writers end, and what they wrote is there.
+written() {
+    local at
+    wait "${WRITERS[@]}"
+    for at; do
+        absent -iE 'failed|error' "$WORK/held.$at"
+        has xvdc "$at" 8
+    done
+}
+
 # goes_on_after_discard: on a pool of 32 MiB, writes are held when it is full, once said, while reads
 # go on; a discard makes room, and what was held is written.
 goes_on_after_discard() {
-    local writer
     noise
     put xvdc 0 12
     put xvdc 16 8
-    qemu-io -f raw -c "write -s $NOISE 64M 16M" "$(uri xvdc)" >"$WORK/held" 2>&1 &
-    writer=$!
+    writers 64 72
     await 10 says 'the pool is full'
     has xvdc 0 12
     has xvdc 16 8
-    kill -0 "$writer" # it waits; no error was answered
-    says 'the pool is full' 1
+    still_held 1
     qio xvdc "discard 0 12M"
-    wait "$writer"
-    absent -iE 'failed|error' "$WORK/held"
+    written 64 72
     # A discard gives back in steps: it may be full again in between.
     says 'no write is held any more' "$(grep -c 'the pool is full' "$ERR")"
-    has xvdc 64 16
     has xvdc 16 8
     qio xvdc "read -P 0 0 12M"
 }
