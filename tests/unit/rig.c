@@ -149,8 +149,11 @@ uint8_t rig_base_byte(uint64_t offset)
 static void rig_open_volume(struct rig *rig)
 {
     const struct rig_config *config = &rig->config;
-    struct volume_config volume = {
-        .bytes = config->bytes, .base_bytes = config->base_bytes, .base = -1, .name = "xvda"};
+    struct volume_config volume = {.bytes = config->bytes,
+                                   .base_bytes = config->base_bytes,
+                                   .base = -1,
+                                   .discard = true,
+                                   .name = "xvda"};
 
     if (config->base_bytes) {
         rig->base = rig_map(config->base_bytes);
@@ -164,6 +167,8 @@ static void rig_open_volume(struct rig *rig)
 
 void rig_open(struct rig *rig, const struct rig_config *config)
 {
+    size_t arena = config->arena ? config->arena : ARENA_BYTES;
+
     *rig = (struct rig){.config = *config};
     fake_aio_reset(config->seed);
     extents_allowed = config->extents;
@@ -173,7 +178,7 @@ void rig_open(struct rig *rig, const struct rig_config *config)
     CU_ASSERT_EQUAL_FATAL(key_open(&rig->key), 0);
     rig_open_pool(rig);
     for (uint32_t i = 0; i < config->lanes; i++) {
-        CU_ASSERT_EQUAL_FATAL(iothread_open(&rig->threads[i], i, ARENA_BYTES), 0);
+        CU_ASSERT_EQUAL_FATAL(iothread_open(&rig->threads[i], i, arena), 0);
         CU_ASSERT_EQUAL_FATAL(lane_open(&rig->lanes[i], rig->threads[i], rig->pool, rig->key), 0);
     }
     rig_open_volume(rig);

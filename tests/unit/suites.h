@@ -31,6 +31,8 @@
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \
     X(volume_model)                                                                                \
+    X(doors)                                                                                       \
+    X(doors_faults)                                                                                \
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
