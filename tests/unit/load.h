@@ -18,7 +18,7 @@ struct load {
     bool faults;     /* now and then an operation on the disks fails */
     bool leaves;     /* now and then an NBD client goes and comes back */
     bool expected;   /* requests may be answered with an error */
-    bool torn;       /* and may have been carried out in part then */
+    bool torn; /* discards may have been carried out in part then: their contract (overlay.h) */
     /* Counted. */
     _Atomic uint32_t wrong, refused, lost, done, running;
     pthread_t threads[DOORS_CALLERS];
@@ -38,7 +38,8 @@ struct step {
 /* Together, by this thread; until all have ended. */
 void load_steps(struct load *load, const struct step *steps, uint32_t n);
 
-/* Everything is read through each door. */
+/* Everything is read through one door, or through each. */
+void load_check(struct doors *doors, uint32_t caller);
 void load_check_all(struct doors *doors);
 
 #endif
