@@ -46,7 +46,7 @@ struct doors {
 };
 
 void doors_open(struct doors *doors, const struct rig_config *config);
-/* Opens a door once more under a volume that has grown: its ring, or its connection. */
+/* Closes a door with nothing in flight, its ring or its connection, and opens it anew. */
 void doors_reopen(struct doors *doors, uint32_t caller);
 /* Checks that everything was given back, and that no caller was answered wrongly. */
 void doors_close(struct doors *doors);

@@ -42,11 +42,16 @@ struct driver {
     struct job jobs[CALLER_DEPTH];
 };
 
-uint32_t load_size(uint32_t usual)
+bool load_is_long(void)
 {
     const char *text = getenv("LONG");
 
-    return text && *text == '1' ? usual * 20 : usual / PART;
+    return text && *text == '1';
+}
+
+uint32_t load_size(uint32_t usual)
+{
+    return load_is_long() ? usual * 20 : usual / PART;
 }
 
 static bool job_moves(const struct job *job)
@@ -197,14 +202,15 @@ static void driver_begin(struct driver *driver, uint32_t round)
     struct step step = {.op = driver_op(driver)};
 
     step.choice = (uint32_t)unit_random(&driver->seed);
-    if (step.op != ASK_FLUSH) {
+    for (bool free = step.op == ASK_FLUSH; !free; reach /= 2) {
+        if (!reach)
+            return;
         step.first = (uint32_t)unit_below(&driver->seed, sectors);
         if (round % 3)
             step.first %= BUSY;
         step.count = 1 + (uint32_t)unit_below(&driver->seed, reach);
         step.count = min_u32(step.count, sectors - step.first);
-        if (!truth_take(step.first, step.count))
-            return;
+        free = truth_take(step.first, step.count);
     }
     job_begin(driver, &step, driver->seed);
 }

@@ -9,6 +9,7 @@
 #include "doors.h"
 
 /* How much a test does: `usual`, a part of it where threads are slow, more with LONG=1. */
+bool load_is_long(void);
 uint32_t load_size(uint32_t usual);
 
 struct load {

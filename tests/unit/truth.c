@@ -14,25 +14,20 @@
 static uint8_t bytes[TRUTH_SECTORS * 512];
 static bool taken[TRUTH_SECTORS];
 static uint32_t sectors;
-static uint64_t base;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void truth_open(uint32_t count, uint64_t base_bytes)
 {
     CU_ASSERT_FATAL(count <= TRUTH_SECTORS);
     sectors = count;
-    base = base_bytes;
     memset(taken, 0, sizeof(taken));
     for (uint64_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = i < base ? rig_base_byte(i) : 0;
+        bytes[i] = i < base_bytes ? rig_base_byte(i) : 0;
 }
 
 uint32_t truth_sectors(void)
 {
-    pthread_mutex_lock(&lock);
-    uint32_t count = sectors;
-    pthread_mutex_unlock(&lock);
-    return count;
+    return sectors;
 }
 
 bool truth_take(uint32_t first, uint32_t count)
@@ -52,15 +47,6 @@ void truth_give(uint32_t first, uint32_t count)
 {
     pthread_mutex_lock(&lock);
     memset(taken + first, 0, count);
-    pthread_mutex_unlock(&lock);
-}
-
-void truth_grow(uint32_t count)
-{
-    pthread_mutex_lock(&lock);
-    for (uint64_t i = sectors * 512ull; i < count * 512ull; i++)
-        bytes[i] = rig_base_byte(i);
-    sectors = count;
     pthread_mutex_unlock(&lock);
 }
 

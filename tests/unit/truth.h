@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include "caller.h"
 
-#define TRUTH_SECTORS (1792u * 8 + 3) /* the most there can be: 7 MiB and a bit */
+#define TRUTH_SECTORS (1280u * 8 + 3) /* the most there can be: 5 MiB and a bit */
 
 /* The volume's size in sectors, and the base's in bytes, which holds rig_base_byte. */
 void truth_open(uint32_t sectors, uint64_t base_bytes);
@@ -21,9 +21,6 @@ uint32_t truth_sectors(void);
 /* False: another has some of it. */
 bool truth_take(uint32_t first, uint32_t count);
 void truth_give(uint32_t first, uint32_t count);
-
-/* The volume becomes so large; sectors in between hold what the base has. */
-void truth_grow(uint32_t sectors);
 
 /* The owner's, after the answer.  `ask` was carried out: */
 void truth_apply(const struct ask *ask);
