@@ -195,8 +195,8 @@ static void keeper_grow(struct pool *pool)
         pool->demand = 0;
 }
 
-/* Not thinned: what is about to be spilled, and what users may need: with an extent's worth left, none
- * of them finds too little and makes us grow again. */
+/* Not thinned: what is about to be spilled, and what users may need: with KEEPER_AHEAD left none of them
+ * finds too little and makes us grow again. */
 static bool keeper_leaves(void *arg, uint32_t extent)
 {
     const struct pool *pool = arg;
@@ -205,7 +205,7 @@ static bool keeper_leaves(void *arg, uint32_t extent)
     if (pool->backing && (pool_berth(pool, extent)->frame || !pool_berth(pool, extent)->homed))
         return true;
     return nfree >= SLOTS_AMPLE_FREE &&
-           slots_ample(pool->slots) < nfree + SLOTS_PER_EXTENT + pool->demand;
+           slots_ample(pool->slots) < nfree + KEEPER_AHEAD + pool->demand;
 }
 
 static void keeper_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])

@@ -156,6 +156,28 @@ int overlay_set(struct overlay *overlay, uint64_t block, uint32_t slot)
     return 0;
 }
 
+int overlay_set_all(struct overlay *overlay, uint64_t first, uint32_t count, uint32_t *slots)
+{
+    uint32_t n = 0, before;
+
+    if (overlay_reserve(overlay, count))
+        return -ENOMEM;
+    for (; n < count && !index_set(overlay->index, first + n, slots[n], &before); n++)
+        slots[n] = before;
+    if (n < count) {
+        while (n--) {
+            index_set(overlay->index, first + n, slots[n], &before); /* it has its place now */
+            slots[n] = before;
+        }
+        return -ENOMEM;
+    }
+    overlay->in_slots += count;
+    for (uint32_t i = 0; i < count; i++)
+        if (slots[i] <= INDEX_MAX_SLOT)
+            overlay_part(overlay, slots[i]);
+    return 0;
+}
+
 int overlay_zero(struct overlay *overlay, uint64_t first, uint64_t count)
 {
     while (count) {

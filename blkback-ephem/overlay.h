@@ -54,6 +54,10 @@ uint32_t overlay_get(const struct overlay *overlay, uint64_t block);
 /* Points a block at a slot.  0, or -ENOMEM and the block keeps its old state. */
 int overlay_set(struct overlay *overlay, uint64_t block, uint32_t slot);
 
+/* Points blocks at slots, and tells their states before in their place.  0, or -ENOMEM and neither
+ * has changed. */
+int overlay_set_all(struct overlay *overlay, uint64_t first, uint32_t count, uint32_t *slots);
+
 /* Turns blocks to zero, the last region to its end if need be.  0, or -ENOMEM: a prefix is zero, the
  * rest as before. */
 int overlay_zero(struct overlay *overlay, uint64_t first, uint64_t count);

@@ -22,6 +22,7 @@
 #define IDLE_WAKES_FREE  8u
 #define IDLE_WAKES_SHIFT 6u /* at most 64 ms */
 #define PORTS_A_WAKE     64
+#define NO_MEMORY_MS     10u
 
 struct pump_events {
     struct list link;
@@ -97,6 +98,19 @@ static void queue_room(struct arena_waiter *waiter)
     queue_schedule(container_of(waiter, struct queue, room));
 }
 
+/* Until another request ends; without memory there may be none, so it is tried again. */
+static void queue_starve(struct queue *queue)
+{
+    struct pump *pump = queue->pump;
+
+    if (pump->requests == PUMP_REQUESTS) {
+        list_append(&pump->starving, &queue->ready);
+        return;
+    }
+    queue->throttled = true;
+    loop_timer_set(iothread_loop(lane_thread(pump->lane)), &queue->resume, NO_MEMORY_MS);
+}
+
 /* The next request taken on: 1; 0 when the ring is empty; -EAGAIN when something is short. */
 static int queue_next(struct queue *queue)
 {
@@ -112,7 +126,7 @@ static int queue_next(struct queue *queue)
             return -EAGAIN;
         request = request_new(queue);
         if (!request) {
-            list_append(&queue->pump->starving, &queue->ready);
+            queue_starve(queue);
             return -EAGAIN;
         }
         queue->granted = false;

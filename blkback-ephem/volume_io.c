@@ -158,7 +158,6 @@ static void volume_hold(struct vio *io, int why)
 static void volume_written(struct vio *io)
 {
     struct volume *volume = io->volume;
-    uint32_t kept = 0;
     int err = io->error;
 
     if (err == -ENOSPC || err == -EAGAIN) {
@@ -170,13 +169,10 @@ static void volume_written(struct vio *io)
         return;
     }
     pthread_mutex_lock(&volume->lock);
-    while (kept < io->blocks && !err) {
-        err = overlay_set(volume->overlay, io->first + kept, io->slot[kept]);
-        if (!err)
-            kept++;
-    }
+    err = overlay_set_all(volume->overlay, io->first, io->blocks, io->slot);
     pthread_mutex_unlock(&volume->lock);
-    pool_give(volume->pool, io->blocks - kept, io->slot + kept);
+    if (err)
+        pool_give(volume->pool, io->blocks, io->slot);
     volume_mutated(io, err);
 }
 

@@ -188,6 +188,9 @@ static int64_t fake_move(const struct fake_op *op, bool early)
         return -EBADF;
     uint64_t size = disks[i].size;
     uint64_t have = op->offset >= size ? 0 : min_u64(op->length, size - op->offset);
+    bool beyond = have < op->length;
+    if (have && op->error == FAKE_SHORT)
+        have -= 512;
     for (uint64_t at = 0, block = 0; at < have; at += BLOCK_SIZE, block++) {
         if ((op->early >> block % 32 & 1) != early)
             continue;
@@ -196,7 +199,7 @@ static int64_t fake_move(const struct fake_op *op, bool early)
         uint8_t *memory = fake_memory(op, at);
         memcpy(op->write ? disk : memory, op->write ? memory : disk, n);
     }
-    return op->write && have < op->length ? -ENOSPC : (int64_t)have;
+    return op->write && beyond ? -ENOSPC : (int64_t)have;
 }
 
 bool aio_submit(struct aio *aio)
@@ -235,7 +238,7 @@ static void fake_complete(struct aio *aio, struct aio_op *op)
     aio->flying--;
     flying_all--;
     if (!f->error || f->error == FAKE_SHORT)
-        result = fake_move(f, false) - (f->error ? 512 : 0);
+        result = fake_move(f, false);
     op->done(op, result);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fake_hv: a handle is an eventfd that is readable while a bound port has an event and is not masked,
- * which is what a level-triggered loop sees of the real one.  There is one handle.
+ * fake_hv: a handle is an eventfd that is readable while a port bound by it has an event and is not
+ * masked, which is what a level-triggered loop sees of the real one.
  */
 #include "fake_hv.h"
 
@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include "hv.h"
 #include "unit.h"
@@ -21,15 +23,18 @@ struct hv_events {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct {
-    bool bound, pending, masked;
+static pthread_cond_t notified = PTHREAD_COND_INITIALIZER;
+static struct port {
+    struct hv_events *owner; /* who bound it */
+    bool pending, masked;
+    uint32_t notes;
 } ports[FAKE_PORTS];
 static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
-static int handle = -1;
 
 void fake_hv_reset(void)
 {
-    memset(guest, 0, sizeof(guest));
+    /* As zeroes, but without touching what nobody used. */
+    CU_ASSERT_EQUAL_FATAL(madvise(guest, sizeof(guest), MADV_DONTNEED), 0);
     memset(ports, 0, sizeof(ports));
 }
 
@@ -44,20 +49,21 @@ int fake_hv_handle(void)
 }
 
 /* Under the lock. */
-static void handle_ring(void)
+static void handle_ring(const struct port *port)
 {
     uint64_t one = 1;
 
-    CU_ASSERT_EQUAL(write(handle, &one, sizeof(one)), sizeof(one));
+    if (write(port->owner->fd, &one, sizeof(one)) != sizeof(one))
+        abort();
 }
 
 void fake_hv_kick(uint32_t port)
 {
     pthread_mutex_lock(&lock);
-    if (ports[port].bound) {
+    if (ports[port].owner) {
         ports[port].pending = true;
         if (!ports[port].masked)
-            handle_ring();
+            handle_ring(&ports[port]);
     }
     pthread_mutex_unlock(&lock);
 }
@@ -65,7 +71,7 @@ void fake_hv_kick(uint32_t port)
 bool fake_hv_bound(uint32_t port)
 {
     pthread_mutex_lock(&lock);
-    bool bound = ports[port].bound;
+    bool bound = ports[port].owner;
     pthread_mutex_unlock(&lock);
     return bound;
 }
@@ -76,6 +82,29 @@ bool fake_hv_masked(uint32_t port)
     bool masked = ports[port].masked;
     pthread_mutex_unlock(&lock);
     return masked;
+}
+
+uint32_t fake_hv_notified(uint32_t port)
+{
+    pthread_mutex_lock(&lock);
+    uint32_t notes = ports[port].notes;
+    pthread_mutex_unlock(&lock);
+    return notes;
+}
+
+bool fake_hv_await(uint32_t port, uint32_t seen, uint32_t ms)
+{
+    struct timespec until;
+    int err = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    pthread_mutex_lock(&lock);
+    while (ports[port].notes == seen && !err)
+        err = pthread_cond_timedwait(&notified, &lock, &until);
+    bool moved = ports[port].notes != seen;
+    pthread_mutex_unlock(&lock);
+    return moved;
 }
 
 int hv_open(struct hv **out)
@@ -121,7 +150,7 @@ int hv_events_open(struct hv_events **out, int fd)
     *out = calloc(1, sizeof(**out));
     if (!*out)
         return -ENOMEM;
-    (*out)->fd = handle = fd;
+    (*out)->fd = fd;
     return 0;
 }
 
@@ -129,7 +158,6 @@ void hv_events_close(struct hv_events *events)
 {
     close(events->fd);
     free(events);
-    handle = -1;
 }
 
 int hv_events_fd(const struct hv_events *events)
@@ -139,11 +167,11 @@ int hv_events_fd(const struct hv_events *events)
 
 int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
 {
-    (void)events, (void)domid;
+    (void)domid;
     if (remote >= FAKE_PORTS)
         return -ENOENT;
     pthread_mutex_lock(&lock);
-    ports[remote].bound = true;
+    ports[remote].owner = events;
     pthread_mutex_unlock(&lock);
     return (int)remote;
 }
@@ -152,7 +180,7 @@ void hv_unbind(struct hv_events *events, int port)
 {
     (void)events;
     pthread_mutex_lock(&lock);
-    memset(&ports[port], 0, sizeof(ports[port]));
+    ports[port] = (struct port){.notes = ports[port].notes};
     pthread_mutex_unlock(&lock);
 }
 
@@ -163,14 +191,14 @@ int hv_pending(struct hv_events *events)
 
     pthread_mutex_lock(&lock);
     for (uint32_t i = 0; i < FAKE_PORTS && found < 0; i++) {
-        if (ports[i].pending && !ports[i].masked) {
+        if (ports[i].owner == events && ports[i].pending && !ports[i].masked) {
             ports[i].pending = false;
             ports[i].masked = true;
             found = (int)i;
         }
     }
-    if (found < 0 && read(events->fd, &count, sizeof(count)) < 0)
-        CU_ASSERT_EQUAL(errno, EAGAIN);
+    if (found < 0 && read(events->fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+        abort();
     pthread_mutex_unlock(&lock);
     return found;
 }
@@ -181,11 +209,15 @@ void hv_unmask(struct hv_events *events, int port)
     pthread_mutex_lock(&lock);
     ports[port].masked = false;
     if (ports[port].pending)
-        handle_ring();
+        handle_ring(&ports[port]);
     pthread_mutex_unlock(&lock);
 }
 
 void hv_notify(struct hv_events *events, int port)
 {
-    (void)events, (void)port;
+    (void)events;
+    pthread_mutex_lock(&lock);
+    ports[port].notes++;
+    pthread_cond_broadcast(&notified);
+    pthread_mutex_unlock(&lock);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fake_hv: takes hv.c's place: one guest whose grant n is page n of an array, and event channels whose
- * ports are their own remote ends.  A port that was reported stays masked until it is unmasked.
+ * ports are their own remote ends.  A port belongs to the handle that bound it; one that was reported
+ * stays masked until it is unmasked.
  */
 #ifndef UNIT_FAKE_HV_H
 #define UNIT_FAKE_HV_H
@@ -9,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FAKE_PAGES 64u
-#define FAKE_PORTS 4u
+#define FAKE_PAGES 1664u
+#define FAKE_PORTS 8u
 
 /* A guest with empty pages and unbound ports. */
 void fake_hv_reset(void);
@@ -23,5 +24,10 @@ int fake_hv_handle(void);
 void fake_hv_kick(uint32_t port);
 bool fake_hv_bound(uint32_t port);
 bool fake_hv_masked(uint32_t port);
+
+/* How often the backend has notified. */
+uint32_t fake_hv_notified(uint32_t port);
+/* Waits until it is no longer `seen`; false after `ms`. */
+bool fake_hv_await(uint32_t port, uint32_t seen, uint32_t ms);
 
 #endif

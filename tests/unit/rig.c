@@ -154,6 +154,7 @@ static void rig_open_volume(struct rig *rig)
                                    .base = -1,
                                    .grows = rig->growth.grows,
                                    .readonly = rig->growth.readonly,
+                                   .discard = true,
                                    .name = "xvda"};
 
     if (config->base_bytes) {
@@ -176,6 +177,8 @@ void rig_open(struct rig *rig, const struct rig_config *config)
 void rig_open_growing(struct rig *rig, const struct rig_config *config,
                       const struct rig_growth *growth)
 {
+    size_t arena = config->arena ? config->arena : ARENA_BYTES;
+
     *rig = (struct rig){.config = *config, .growth = *growth};
     fake_aio_reset(config->seed);
     extents_allowed = config->extents;
@@ -185,7 +188,7 @@ void rig_open_growing(struct rig *rig, const struct rig_config *config,
     CU_ASSERT_EQUAL_FATAL(key_open(&rig->key), 0);
     rig_open_pool(rig);
     for (uint32_t i = 0; i < config->lanes; i++) {
-        CU_ASSERT_EQUAL_FATAL(iothread_open(&rig->threads[i], i, ARENA_BYTES), 0);
+        CU_ASSERT_EQUAL_FATAL(iothread_open(&rig->threads[i], i, arena), 0);
         CU_ASSERT_EQUAL_FATAL(lane_open(&rig->lanes[i], rig->threads[i], rig->pool, rig->key), 0);
     }
     rig_open_volume(rig);

@@ -39,6 +39,8 @@
     X(volume_grow)                                                                                 \
     X(volume_race)                                                                                 \
     X(volume_model)                                                                                \
+    X(doors)                                                                                       \
+    X(doors_faults)                                                                                \
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
