@@ -3,7 +3,7 @@
 # First-touch 4 KiB random writes into a pool on disk, beside raw random writes to a written file of
 # the same disk (fio, libaio, O_DIRECT), queue depth 32 both, turn about in one run.
 #
-#   bench/first-touch.sh       REPS=3 SECS=4 DIR=/var/tmp B=build
+#   bench/first-touch.sh       REPS=3 SECS=4 MIB=0 DIR=/var/tmp B=build
 #
 # The goal: at least 16 blocks a pool write, and the lesser of twice raw and 0.8 s / our CPU a request.
 set -eu
@@ -24,7 +24,7 @@ raw() {
 dd if=/dev/zero of="$WORK/raw" bs=1M count=1024 oflag=direct status=none
 for ((i = 0; i < REPS; i++)); do
     raw >>"$WORK/raw.txt"
-    "$B/bench/first-touch" "$WORK" "$SECS" "$DEPTH" >>"$WORK/ours.txt"
+    "$B/bench/first-touch" "$WORK" "$SECS" "$DEPTH" "${MIB:-0}" >>"$WORK/ours.txt"
 done
 RAW=$(median <"$WORK/raw.txt")
 OURS=$(cut -d' ' -f1 "$WORK/ours.txt" | median)
