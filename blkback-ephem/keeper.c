@@ -127,7 +127,8 @@ static bool keeper_spill(struct pool *pool)
     slots_freeze(pool->slots, extent);
     uint8_t *memory = tier_contents(frame, map);
     if (!map_empty(map)) {
-        err = keeper_find_home(pool, extent);
+        /* Of an extent that has one only the holes lack storage, and nothing lies in them. */
+        err = pool_berth(pool, extent)->homed ? 0 : keeper_find_home(pool, extent);
         if (!err) {
             uint64_t home = pool_berth(pool, extent)->home;
             pthread_mutex_unlock(&pool->lock);
