@@ -10,7 +10,7 @@
  *           so what is stored stays below 1.25 of the live data, in whatever order it was written
  *
  * A failed attempt makes the pool full until a later one succeeds; while somebody waits it is tried
- * again every 200 ms.
+ * again every 200 ms, with another frame, since one that cannot be written must not keep the others.
  */
 #include "pool_state.h"
 
@@ -140,6 +140,7 @@ static bool keeper_spill(struct pool *pool)
     }
     slots_thaw(pool->slots, extent);
     if (err) {
+        tier_put_off(pool, extent);
         keeper_failed(pool, err);
         return true;
     }

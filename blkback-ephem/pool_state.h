@@ -100,6 +100,8 @@ void tier_uncharge(struct pool *pool, uint32_t slot);
 void tier_give(struct pool *pool, uint32_t slot);
 /* The frame to spill next, or NULL; its extent. */
 struct frame *tier_victim(struct pool *pool, uint32_t *extent);
+/* It could not be spilled: all others are to be tried before it. */
+void tier_put_off(struct pool *pool, uint32_t extent);
 /* The settled slots of an extent; not under the lock. */
 uint8_t *tier_contents(const struct frame *frame, uint64_t map[SLOTS_WORDS]);
 /* Takes the frame away from its extent; what it held lies below now.  Returned for tier_free. */

@@ -273,6 +273,21 @@ static void failing(void)
     }
 }
 
+/* One extent's storage is bad: what belongs there stays in memory, all else goes on. */
+static void failing_in_one_place(void)
+{
+    struct unit_waiter waiter;
+
+    open_pool((struct pool_config){.id = 1, .ram = BUDGET});
+    fake_break_first(&fake);
+    waiter_init(&waiter);
+    for (uint32_t block = 0; block < BLOCKS; block++)
+        wrong += write_block(&waiter, block, true, 5) != 0;
+    read_all();
+    CU_ASSERT(in_memory >= SLOTS_PER_EXTENT && below > BLOCKS / 2);
+    close_pool();
+}
+
 /* Most of what was spilled is discarded and punched, some of it grown again; then storage runs out.
  * What overwrites get below must be there, and the keeper must not run in circles. */
 static void full_with_holes_of(uint32_t extra)
@@ -344,6 +359,7 @@ int suite_tier(void)
         {"spilling", spilling},
         {"racing", racing},
         {"failing", failing},
+        {"failing in one place", failing_in_one_place},
         {"full, with holes", full_with_holes},
         {"overwriting what is full", overwriting_full},
     };
