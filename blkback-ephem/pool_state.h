@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "backing.h"
+#include "log.h"
 #include "pack.h"
 #include "pool.h"
 #include "slots.h"
@@ -18,6 +19,8 @@
     (SLOTS_PER_EXTENT + SLOTS_PER_EXTENT / 2) /* free slots no pool is too rich with */
 #define BERTH_CHUNK  1024u
 #define BERTH_CHUNKS ((POOL_EXTENTS + BERTH_CHUNK) / BERTH_CHUNK)
+
+#define POOL_HOLDS_TOLD 5u /* lines of the log, before it is one a second at most */
 
 struct frame;
 
@@ -55,6 +58,8 @@ struct pool {
     uint64_t tried;  /* then: when, in ms */
     const char *why; /* and what an operator should know */
     uint32_t held;
+    bool hold_told; /* the log knows that writes are held */
+    struct log_limit holds;
     uint64_t held_since, low_since;
     uint64_t writes, write_blocks;
     uint64_t left; /* as of the last look */
