@@ -10,7 +10,7 @@
  *           so what is stored stays below 1.25 of the live data, in whatever order it was written
  *
  * A failed attempt makes the pool full until a later one succeeds; while somebody waits it is tried
- * again every 200 ms.
+ * again every 200 ms, with another frame, since one that cannot be written must not keep the others.
  */
 #include "pool_state.h"
 
@@ -132,7 +132,8 @@ static bool keeper_spill(struct pool *pool)
     slots_freeze(pool->slots, extent);
     uint8_t *memory = tier_contents(frame, map);
     if (!map_empty(map)) {
-        err = keeper_find_home(pool, extent);
+        /* Of an extent that has one only the holes lack storage, and nothing lies in them. */
+        err = pool_berth(pool, extent)->homed ? 0 : keeper_find_home(pool, extent);
         if (!err) {
             uint64_t home = pool_berth(pool, extent)->home;
             pthread_mutex_unlock(&pool->lock);
@@ -144,8 +145,10 @@ static bool keeper_spill(struct pool *pool)
     }
     slots_thaw(pool->slots, extent);
     if (err) {
-        if (err != -EAGAIN)
+        if (err != -EAGAIN) {
+            tier_put_off(pool, extent);
             keeper_failed(pool, err);
+        }
         return true;
     }
     frame = tier_detach(pool, extent);

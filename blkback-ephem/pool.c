@@ -40,6 +40,7 @@ int pool_open_on(struct pool **out, const struct pool_config *config, struct bac
         return err;
     pool->config = *config;
     pool->left = UINT64_MAX;
+    pool->holds.burst = POOL_HOLDS_TOLD;
     list_init(&pool->waiters);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);

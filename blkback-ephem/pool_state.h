@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "backing.h"
+#include "log.h"
 #include "pack.h"
 #include "pool.h"
 #include "slots.h"
@@ -18,6 +19,8 @@
     (SLOTS_PER_EXTENT + SLOTS_PER_EXTENT / 2) /* free slots no pool is too rich with */
 #define BERTH_CHUNK  1024u
 #define BERTH_CHUNKS ((POOL_EXTENTS + BERTH_CHUNK) / BERTH_CHUNK)
+
+#define POOL_HOLDS_TOLD 5u /* lines of the log, before it is one a second at most */
 
 struct frame;
 
@@ -57,6 +60,8 @@ struct pool {
     uint64_t tried;  /* then: when, in ms */
     const char *why; /* and what an operator should know */
     uint32_t held;
+    bool hold_told; /* the log knows that writes are held */
+    struct log_limit holds;
     uint64_t held_since, low_since;
     uint64_t writes, write_blocks;
     uint64_t left; /* as of the last look */
@@ -102,6 +107,8 @@ void tier_uncharge(struct pool *pool, uint32_t slot);
 void tier_give(struct pool *pool, uint32_t slot);
 /* The frame to spill next, or NULL; its extent. */
 struct frame *tier_victim(struct pool *pool, uint32_t *extent);
+/* It could not be spilled: all others are to be tried before it. */
+void tier_put_off(struct pool *pool, uint32_t extent);
 /* The settled slots of an extent; not under the lock. */
 uint8_t *tier_contents(const struct frame *frame, uint64_t map[SLOTS_WORDS]);
 /* Takes the frame away from its extent; what it held lies below now.  Returned for tier_free. */

@@ -7,13 +7,23 @@
 #include <time.h>
 #include "log.h"
 
+/* Under the lock.  A guest can begin and end it as often as it likes; what lasts is told by the next
+ * pool_look at the latest. */
+static void pool_tell_hold(struct pool *pool)
+{
+    if (pool->hold_told || !log_allowed(&pool->holds))
+        return;
+    pool->hold_told = true;
+    log_warn("the pool is full: %s: writes are held until it has space again",
+             pool->why ? pool->why : "free some space");
+}
+
 void pool_hold(struct pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
     if (!pool->held++) {
         pool->held_since = (uint64_t)time(NULL);
-        log_warn("the pool is full: %s: writes are held until it has space again",
-                 pool->why ? pool->why : "free some space");
+        pool_tell_hold(pool);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -23,7 +33,9 @@ void pool_unhold(struct pool *pool)
     pthread_mutex_lock(&pool->lock);
     if (!--pool->held) {
         pool->held_since = 0;
-        log_info("no write is held any more");
+        if (pool->hold_told)
+            log_info("no write is held any more");
+        pool->hold_told = false;
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -91,5 +103,7 @@ void pool_look(struct pool *pool)
         pool->low_since = 0;
         log_info("the pool is above its low-water mark again");
     }
+    if (pool->held)
+        pool_tell_hold(pool);
     pthread_mutex_unlock(&pool->lock);
 }

@@ -78,10 +78,11 @@ static void segment_done(struct sweep *sweep, uint32_t i, int err)
         sweep_end(io);
 }
 
-/* A file system may find out late that it is full; the next attempt learns the true reason. */
+/* A file system may find out late that it is full; the next attempt learns the true reason.  What the
+ * kernel has no memory for just now (-EAGAIN) is held like that, too. */
 static int sweep_result(int64_t result, uint64_t expected)
 {
-    if (result == -EDQUOT || (result >= 0 && (uint64_t)result < expected))
+    if (result == -EDQUOT || result == -EAGAIN || (result >= 0 && (uint64_t)result < expected))
         return -ENOSPC;
     return result < 0 ? (int)result : 0;
 }

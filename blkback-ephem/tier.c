@@ -153,6 +153,14 @@ struct frame *tier_victim(struct pool *pool, uint32_t *extent)
     return oldest;
 }
 
+void tier_put_off(struct pool *pool, uint32_t extent)
+{
+    struct frame *frame = pool_berth(pool, extent)->frame;
+
+    list_remove(&frame->link);
+    list_append(&pool->tier->fifo, &frame->link);
+}
+
 uint8_t *tier_contents(const struct frame *frame, uint64_t map[SLOTS_WORDS])
 {
     for (uint32_t i = 0; i < SLOTS_WORDS; i++)

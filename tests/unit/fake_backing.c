@@ -147,7 +147,7 @@ struct pool *fake_pool(struct fake_backing *fake, struct pool_config *config)
     fake->allowed = FAKE_HOMES;
     fake->left = UINT64_MAX;
     fake->backing.ops = &ops;
-    fake->backing.fd = memfd_create("fake", MFD_CLOEXEC);
+    fake->backing.fd = memfd_create("fake", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     CU_ASSERT_EQUAL_FATAL(ftruncate(fake->backing.fd, (off_t)(FAKE_HOMES * BACKING_EXTENT)), 0);
     config->fd = fake->backing.fd;
     CU_ASSERT_EQUAL_FATAL(pool_open_on(&pool, config, &fake->backing), 0);
@@ -180,6 +180,12 @@ void fake_break(struct fake_backing *fake, bool broken)
     CU_ASSERT_FATAL(other >= 0);
     CU_ASSERT_EQUAL(dup3(other, fake->backing.fd, O_CLOEXEC), fake->backing.fd);
     close(other);
+}
+
+void fake_break_first(struct fake_backing *fake)
+{
+    CU_ASSERT_EQUAL(ftruncate(fake->backing.fd, (off_t)((FAKE_HOMES - 1) * BACKING_EXTENT)), 0);
+    CU_ASSERT_EQUAL(fcntl(fake->backing.fd, F_ADD_SEALS, F_SEAL_GROW), 0);
 }
 
 static void waiter_kick(struct pool_waiter *waiter)

@@ -44,6 +44,8 @@ uint64_t fake_blocks(struct fake_backing *fake);
 
 /* Writes fail from now, or no more. */
 void fake_break(struct fake_backing *fake, bool broken);
+/* Those to the first home there will be do, and no others. */
+void fake_break_first(struct fake_backing *fake);
 
 /* A waiter that can be waited for. */
 struct unit_waiter {

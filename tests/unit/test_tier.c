@@ -165,7 +165,10 @@ static void spilling(void)
     }
     read_all();
     struct pool_stats stats;
+    unit_sleep(300); /* the keeper comes to rest */
     pool_stats(pool, &stats);
+    /* What was punched does not come back when what lies around it is spilled again. */
+    CU_ASSERT(fake_blocks(&fake) * BLOCK_SIZE <= stats.taken);
     CU_ASSERT(stats.write_blocks > BLOCKS && stats.writes < stats.write_blocks / 8);
     printf("\n    %llu blocks spilled in %llu frames; %.2f of the live data stored",
            (unsigned long long)stats.write_blocks, (unsigned long long)stats.writes,
@@ -270,6 +273,21 @@ static void failing(void)
     }
 }
 
+/* One extent's storage is bad: what belongs there stays in memory, all else goes on. */
+static void failing_in_one_place(void)
+{
+    struct unit_waiter waiter;
+
+    open_pool((struct pool_config){.id = 1, .ram = BUDGET});
+    fake_break_first(&fake);
+    waiter_init(&waiter);
+    for (uint32_t block = 0; block < BLOCKS; block++)
+        wrong += write_block(&waiter, block, true, 5) != 0;
+    read_all();
+    CU_ASSERT(in_memory >= SLOTS_PER_EXTENT && below > BLOCKS / 2);
+    close_pool();
+}
+
 /* Most of what was spilled is discarded and punched, some of it grown again; then storage runs out.
  * What overwrites get below must be there, and the keeper must not run in circles. */
 static void full_with_holes_of(uint32_t extra)
@@ -341,6 +359,7 @@ int suite_tier(void)
         {"spilling", spilling},
         {"racing", racing},
         {"failing", failing},
+        {"failing in one place", failing_in_one_place},
         {"full, with holes", full_with_holes},
         {"overwriting what is full", overwriting_full},
     };

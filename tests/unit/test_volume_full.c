@@ -111,6 +111,28 @@ static void said_once(void)
     rig_close(&rig);
 }
 
+/* A guest that frees a block for each one it fills is held again and again: the log is not its to fill. */
+static void said_rarely(void)
+{
+    struct rig_io io;
+    uint64_t next = FREE_BLOCK, freed = 0;
+
+    fill(1, 2);
+    unit_capture_start();
+    for (uint32_t i = 0; i < 400; i++, next++) {
+        rig_start(&io, &rig, 0, VIO_WRITE, next % BLOCKS * 4096ull, 4096, in);
+        if (rig_wait_ms(&io, held() ? 0 : 5) != -ETIMEDOUT)
+            continue;
+        do
+            rig_do(&rig, 0, VIO_DISCARD, freed++ * 4096ull, 4096, NULL);
+        while (rig_wait_ms(&io, 300) == -ETIMEDOUT);
+    }
+    unsigned int warnings = unit_capture_count("the pool is full");
+    unit_capture_end();
+    CU_ASSERT(warnings >= 1 && warnings <= 12);
+    rig_close(&rig);
+}
+
 static void drop(void)
 {
     struct rig_io io[3];
@@ -228,6 +250,7 @@ int suite_volume_full(void)
     static const struct unit_case cases[] = {
         {"hold and go on", hold_and_go_on},
         {"said once", said_once},
+        {"said rarely", said_rarely},
         {"drop", drop},
         {"a discard ends a hold", discard_ends_a_hold},
         {"overwrites go on", overwrites_go_on},
