@@ -116,7 +116,6 @@ void extents_adopt(struct glue *glue, struct life *life)
     struct extents_device *device = extents_recorded(glue->extents, path, &quota);
     if (!device)
         return;
-    device->force = true; /* it was ours all the time */
     device->kept = device->id.shared;
     if (!extents_device_join(device, life, quota, extents_record_at(path)))
         life->extents->adopted = true;
@@ -288,8 +287,15 @@ void extents_reset(struct life *life)
 
 void extents_resumed(struct life *life)
 {
-    if (life->extents)
-        extents_device_run(life->extents->device);
+    const struct extents_use *use = life->extents;
+    char text[WIRE_TEXT];
+
+    if (!use)
+        return;
+    /* While the worker lives: what lies on it then is its own. */
+    if (extents_device_open(use->device, text))
+        log_error("guest %u: %s", life->domid, text);
+    extents_device_run(use->device);
 }
 
 static void extents_given(void *arg, int error, const char *text)

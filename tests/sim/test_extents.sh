@@ -271,6 +271,50 @@ exchanged() {
         logged_since "$exchanged_log" "another device by now" 1
 }
 
+# A guest with something on its extents; its worker is $used_worker.
+used() {
+    daemon_left && serve "$1" && up 1 || return 1
+    if [ -z "$1" ]; then
+        tell 1 fill && sim_until 10 filled $extents || return 1
+    else
+        sim_until 10 pool_is free $extents && tell 1 want 3 && sim_until 10 holds 1 3 || return 1
+    fi
+    used_worker=$(worker_of 1)
+    sim_kill daemon
+}
+
+# Nobody kept the device for us while no daemon ran, and the operator has put it to another use.
+reused() {
+    used "$1" || return 1
+    kill -9 "$used_worker"
+    sim_until 5 gone "$used_worker"
+    mkswap "$LOOP" && sync "$LOOP" || return 1
+    reused_log=$(log_end) reused_sum=$(sha "$IMAGE")
+    serve "$1" && sim_until 10 no_records && sim_destroy 1 && [ "$(sha "$IMAGE")" = "$reused_sum" ] &&
+        logged_since "$reused_log" "has swap on it.* is not discarded" 1 && wipefs -qa "$LOOP"
+}
+
+# The last worker of an earlier daemon is gone, and somebody is faster than we are.
+snatched() {
+    used "$1" && serve "$1" || return 1
+    snatched_daemon=$(cat "$SIM/pid/daemon")
+    kill -STOP "$snatched_daemon"
+    kill -9 "$used_worker"
+    sim_until 5 python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)' "$LOOP"
+    python3 -c 'import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
+os.pwrite(fd, b"y" * (64 << 20), 0)
+os.fsync(fd)
+print("written", flush=True)
+time.sleep(4)' "$LOOP" >"$SIM/snatcher" &
+    sim_until 10 grep -q written "$SIM/snatcher"
+    kill -CONT "$snatched_daemon"
+    sleep 2
+    snatched_status=0
+    filled $extents || snatched_status=1
+    sim_destroy 1 && sim_until 10 no_records && reads_zero 0 && return $snatched_status
+}
+
 bad_devices() {
     daemon_left && daemon_start --pool "block:$DISK/none" --worker "$B/tests/fakeworker" &&
         no_disk 1 "block:$DISK/none: No such file" && sim_destroy 1 && daemon_left &&
@@ -311,6 +355,10 @@ check "an exclusive device is one guest's" exclusive
 check "a device has no second name; all of it is discarded at the end" other_name
 check "a discard that the daemon did not live to see is done by the next" redone
 check "another device of that number is left alone" exchanged
+check "an exclusive device that was put to another use is left alone" reused ""
+check "a shared device that was put to another use is left alone" reused ,shared
+check "an exclusive device that somebody else has claimed is left alone" snatched ""
+check "a shared device that somebody else has claimed is left alone" snatched ,shared
 check "what is no device, or too little of it" bad_devices
 all_destroyed
 trap 'case_clean' EXIT
