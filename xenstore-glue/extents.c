@@ -22,6 +22,7 @@
 #include "log.h"
 
 #define EXTENTS_AGAIN    200   /* ms */
+#define EXTENTS_TOLD     10    /* attempts until it is told that there is somebody to wait for */
 #define EXTENTS_PATIENCE 20000 /* ms, for a worker to take extents */
 
 static void extents_kill(struct life *life, const char *what)
@@ -43,6 +44,10 @@ static void extents_begin(struct loop_timer *timer)
     struct extents *extents = container_of(timer, struct extents, timer);
 
     if (flock(extents->lock, LOCK_EX | LOCK_NB)) {
+        if (++extents->tries == EXTENTS_TOLD)
+            log_warn("%s/discard.lock: a process of an earlier daemon still discards: guests on "
+                     "block devices wait for it",
+                     extents->glue->policy->run_dir);
         loop_timer_set(extents->glue->loop, timer, EXTENTS_AGAIN);
         return;
     }
@@ -304,7 +309,7 @@ static void extents_given(void *arg, int error, const char *text)
 
     (void)text;
     if (life->extents)
-        life->extents->giving = false;
+        life->extents->giving--;
     if (error && error != -EPIPE)
         extents_kill(life, "refuses extents of the pool");
 }
@@ -318,7 +323,7 @@ void extents_give(struct extents_use *use, uint32_t n, const uint32_t *extent)
     if (n)
         memcpy(msg.u.extents.extent, extent, n * sizeof(*extent));
     int err = life_call(use->life, &msg, NULL, 0, EXTENTS_PATIENCE, extents_given, use->life);
-    use->giving = !err;
+    use->giving += !err;
     if (err && err != -EPIPE)
         extents_kill(use->life, "cannot be told of its extents");
 }

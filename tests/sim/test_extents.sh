@@ -138,6 +138,20 @@ foreign() {
         filled 2 && sim_destroy 2
 }
 
+# Questions of ours are answered before a worker has the next of its own.
+unanswered() {
+    tell 1 want 14 && sim_until 10 holds 1 16 && up 2 || return 1
+    unanswered_log=$(log_end) unanswered_worker=$(worker_of 2)
+    tell 2 mute 1
+    tell 2 want 1
+    sim_until 10 asked_in_vain 2 && tell 1 back 1 && sim_until 10 holds 2 1 || return 1
+    tell 2 owe
+    tell 2 want 1
+    sim_until 10 gone "$unanswered_worker" &&
+        logged_since "$unanswered_log" "asks for extents of the pool without end" 1 &&
+        sim_destroy 2
+}
+
 quit() {
     sim_destroy 1 && sim_until 10 pool_is free $extents && filled 0 && sim_until 5 no_records
 }
@@ -162,6 +176,16 @@ take_over() {
         sim_until 10 holds 3 2 && disjoint 1 3 && all_clean || return 1
     # The quota is what it was told at first.
     tell 1 back 1 && sim_until 10 holds 1 3 && tell 1 want 5 && sim_until 10 holds 1 4
+}
+
+# A worker's word of what it holds is bounded by what it can have been given.
+above_quota() {
+    tell 1 claim 14
+    above_log=$(log_end) above_worker=$(worker_of 1)
+    sim_until 5 holds 1 5 && sim_kill daemon && serve ,shared,quota=16M &&
+        sim_until 10 gone "$above_worker" &&
+        logged_since "$above_log" "claims extents .* not its own" 1 && sim_until 10 pool_is held 2 &&
+        sim_destroy 1 && up 1 && tell 1 want 4 && sim_until 10 holds 1 4 && disjoint 1 3
 }
 
 # A worker that does not answer yet may hold anything.
@@ -205,11 +229,13 @@ other_kind() {
 # A process of an earlier daemon discards yet.
 locked() {
     daemon_left || return 1
-    flock "$SIM/run/discard.lock" sleep 3 &
+    flock "$SIM/run/discard.lock" sleep 5 &
     sim_until 5 not flock -n "$SIM/run/discard.lock" true
+    locked_log=$(log_end)
     serve ,shared && sim_domain 1 && attach_only 1 51712 blank:8M || return 1
     sleep 1
     locked_status=0
+    sim_until 5 logged_since "$locked_log" "earlier daemon still discards" 1 || locked_status=1
     [ -z "$(worker_of 1)" ] || { echo "it began"; locked_status=1; }
     helper 1 51712 && [ "$(backend 1 51712 hotplug-status)" = connected ] && sim_destroy 1 &&
         return $locked_status
@@ -315,6 +341,23 @@ time.sleep(4)' "$LOOP" >"$SIM/snatcher" &
     sim_destroy 1 && sim_until 10 no_records && reads_zero 0 && return $snatched_status
 }
 
+# A worker grows its volume, sector by sector.
+chatter() {
+    daemon_left && serve ,shared && make_base "$DISK/base" $((8 * mib)) && sim_domain 1 &&
+        disk 1 51712 "$DISK/base" || return 1
+    chatter_log=$(log_end)
+    tell 1 grow 500
+    sim_until 10 chatter_size $((8 * mib + 500 * 512)) || return 1
+    chatter_lines=$(log_since "$chatter_log" | grep -c 'has grown')
+    [ "$chatter_lines" -gt 0 ] && [ "$chatter_lines" -lt 100 ] ||
+        { echo "$chatter_lines lines"; return 1; }
+    sim_destroy 1
+}
+
+chatter_size() {
+    [ "$(listed '.guests[0].volumes[0].size')" = "$1" ]
+}
+
 bad_devices() {
     daemon_left && daemon_start --pool "block:$DISK/none" --worker "$B/tests/fakeworker" &&
         no_disk 1 "block:$DISK/none: No such file" && sim_destroy 1 && daemon_left &&
@@ -344,9 +387,11 @@ check "no two guests hold the same extent" two_guests
 check "an extent that comes back is discarded, then given to who waits" returned
 check "a killed worker's extents come back" killed
 check "a worker that returns what is another's is killed" foreign
+check "a worker that leaves questions unanswered gets no more of them" unanswered
 check "a life that ends returns all" quit
 check "a quota holds one guest and not the next" quota
 check "a worker taken over keeps what it has" take_over
+check "a worker that claims more than its quota is killed" above_quota
 check "nothing is handed out while a left worker is silent" silent
 check "of two that claim the same one is killed" twice
 check "a worker's word of its pool does not count" other_kind
@@ -359,6 +404,7 @@ check "an exclusive device that was put to another use is left alone" reused ""
 check "a shared device that was put to another use is left alone" reused ,shared
 check "an exclusive device that somebody else has claimed is left alone" snatched ""
 check "a shared device that somebody else has claimed is left alone" snatched ,shared
+check "a worker that grows without end does not fill the log" chatter
 check "what is no device, or too little of it" bad_devices
 all_destroyed
 trap 'case_clean' EXIT
