@@ -20,6 +20,7 @@
 
 #include "extents_device.h"
 #include "log.h"
+#include "overlap.h"
 
 #define EXTENTS_AGAIN    200   /* ms */
 #define EXTENTS_TOLD     10    /* attempts until it is told that there is somebody to wait for */
@@ -237,6 +238,8 @@ int extents_attach(struct glue *glue, const char *path, bool shared, uint64_t qu
     if (shared && quota && quota < WIRE_EXTENT)
         return extents_fail(text, -EINVAL, path, "the quota is below an extent: at least 4M");
     int err = extents_device_identify(path, &id, text);
+    if (!err && overlap_is_base(glue, id.rdev))
+        err = extents_fail(text, -EBUSY, path, "the base of a guest's disk: name another");
     if (!err)
         err = extents_find(glue->extents, &id, force, &device, text);
     if (err)

@@ -358,6 +358,23 @@ chatter_size() {
     [ "$(listed '.guests[0].volumes[0].size')" = "$1" ]
 }
 
+# A pool may not be what a guest reads: not another's base, not its own, by no name, forced or not.
+bases() {
+    daemon_left && dd if=/dev/urandom of="$LOOP" bs=1M count=$((extents * 4)) oflag=direct status=none &&
+        daemon_start --pool "dir:$DISK/pool" --worker "$B/tests/fakeworker" && sim_domain 1 &&
+        disk 1 51712 "$LOOP" || return 1
+    bases_sum=$(sha "$IMAGE") bases_status=0
+    daemon_left
+    mknod "$DISK/alias" b "$((0x$(stat -c %t "$LOOP")))" "$((0x$(stat -c %T "$LOOP")))"
+    daemon_start --pool "block:$DISK/alias,force" --worker "$B/tests/fakeworker" &&
+        no_disk 2 "the base of a guest's disk" || bases_status=1
+    sim_destroy 2 && sim_destroy 1 && sim_domain 1 || return 1
+    disk 1 51712 "$LOOP" && bases_status=1
+    backend 1 51712 hotplug-error | grep "the base of a guest's disk" || bases_status=1
+    sim_destroy 1 && [ "$(sha "$IMAGE")" = "$bases_sum" ] && rm "$DISK/alias" && no_records &&
+        return $bases_status
+}
+
 bad_devices() {
     daemon_left && daemon_start --pool "block:$DISK/none" --worker "$B/tests/fakeworker" &&
         no_disk 1 "block:$DISK/none: No such file" && sim_destroy 1 && daemon_left &&
@@ -405,6 +422,7 @@ check "a shared device that was put to another use is left alone" reused ,shared
 check "an exclusive device that somebody else has claimed is left alone" snatched ""
 check "a shared device that somebody else has claimed is left alone" snatched ,shared
 check "a worker that grows without end does not fill the log" chatter
+check "a base in use is no pool" bases
 check "what is no device, or too little of it" bad_devices
 all_destroyed
 trap 'case_clean' EXIT
