@@ -309,6 +309,18 @@ used() {
     sim_kill daemon
 }
 
+# The host was started anew: numbers of devices mean nothing any more.
+rebooted() {
+    used "$1" || return 1
+    kill -9 "$used_worker"
+    sim_until 5 gone "$used_worker"
+    rebooted_log=$(log_end) rebooted_sum=$(sha "$IMAGE")
+    sed -i 's/^[^ ]* /00000000-0000-0000-0000-000000000000 /' "$SIM"/run/workers/*.pool
+    serve "$1" && sim_until 10 no_records && sim_destroy 1 &&
+        [ "$(sha "$IMAGE")" = "$rebooted_sum" ] &&
+        log_since "$rebooted_log" | grep 'pool: not a record of a device: Stale'
+}
+
 # Nobody kept the device for us while no daemon ran, and the operator has put it to another use.
 reused() {
     used "$1" || return 1
@@ -417,6 +429,8 @@ check "an exclusive device is one guest's" exclusive
 check "a device has no second name; all of it is discarded at the end" other_name
 check "a discard that the daemon did not live to see is done by the next" redone
 check "another device of that number is left alone" exchanged
+check "an exclusive device of an earlier boot is left alone" rebooted ""
+check "a shared device of an earlier boot is left alone" rebooted ,shared
 check "an exclusive device that was put to another use is left alone" reused ""
 check "a shared device that was put to another use is left alone" reused ,shared
 check "an exclusive device that somebody else has claimed is left alone" snatched ""
