@@ -61,8 +61,8 @@ int extents_record_write(const struct life *life, const struct extents_identity 
         return -ENOMEM;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     int err = fd < 0 ? -errno : 0;
-    if (!err && dprintf(fd, "%s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n",
-                        boot, id->shared ? "shared" : "exclusive", id->rdev, id->seq, id->bytes, quota,
+    if (!err && dprintf(fd, "%s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n", boot,
+                        id->shared ? "shared" : "exclusive", id->rdev, id->seq, id->bytes, quota,
                         id->path) < 0)
         err = -errno;
     if (fd >= 0 && close(fd) && !err)

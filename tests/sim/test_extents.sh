@@ -361,9 +361,8 @@ chatter() {
     tell 1 grow 500
     sim_until 10 chatter_size $((8 * mib + 500 * 512)) || return 1
     chatter_lines=$(log_since "$chatter_log" | grep -c 'has grown')
-    [ "$chatter_lines" -gt 0 ] && [ "$chatter_lines" -lt 100 ] ||
-        { echo "$chatter_lines lines"; return 1; }
-    sim_destroy 1
+    echo "$chatter_lines lines"
+    [ "$chatter_lines" -gt 0 ] && [ "$chatter_lines" -lt 100 ] && sim_destroy 1
 }
 
 chatter_size() {
