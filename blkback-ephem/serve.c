@@ -160,6 +160,18 @@ static void serve_drop_device(struct serve *serve, const char *pool)
     close(serve->device);
 }
 
+/* Bases are only read, and so not claimed. */
+static bool serve_is_base(const struct serve *serve, int fd)
+{
+    struct stat pool, base;
+
+    for (uint32_t i = 0; i < serve->count; i++)
+        if (serve->bases[i].fd >= 0 && !fstat(serve->bases[i].fd, &base) && S_ISBLK(base.st_mode) &&
+            !fstat(fd, &pool) && base.st_rdev == pool.st_rdev)
+            return true;
+    return false;
+}
+
 static int serve_open_engine(struct serve *serve, const struct serve_options *options)
 {
     const struct store_limits *limits = &options->limits;
@@ -171,6 +183,11 @@ static int serve_open_engine(struct serve *serve, const struct serve_options *op
     if (err)
         return err;
     err = store_open_pool(&spec, &pool, text);
+    if (!err && spec.kind == WIRE_POOL_BLOCK && serve_is_base(serve, pool.fd)) {
+        close(pool.fd);
+        err = store_fail(text, -EBUSY, "pool block:%.120s: the base of a volume: name another",
+                         spec.path);
+    }
     if (!err && spec.kind == WIRE_POOL_BLOCK)
         serve_keep_device(serve, &pool);
     if (!err) {

@@ -80,7 +80,8 @@ int extent_map_claim(struct extent_map *map, struct extent_holder *holder, uint3
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = extent[i];
 
-        if (at >= map->counts.all || map->owner[at] >= EXTENT_DISCARDING)
+        if (at >= map->counts.all || map->owner[at] >= EXTENT_DISCARDING ||
+            (holder->most && holder->held >= holder->most))
             return -EPROTO;
         if (map->owner[at] == EXTENT_FREE)
             map->counts.free--;

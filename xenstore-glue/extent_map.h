@@ -46,7 +46,7 @@ void extent_map_leave(struct extent_map *map, struct extent_holder *holder);
 void extent_map_reset(struct extent_map *map, struct extent_holder *holder);
 
 /* The holder says that it has held these for long.  0; -EPROTO when one is out of range or held
- * already, by whomever. */
+ * already, by whomever, or is more than it may hold. */
 int extent_map_claim(struct extent_map *map, struct extent_holder *holder, uint32_t n,
                      const uint32_t *extent);
 

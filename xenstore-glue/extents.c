@@ -20,8 +20,10 @@
 
 #include "extents_device.h"
 #include "log.h"
+#include "overlap.h"
 
 #define EXTENTS_AGAIN    200   /* ms */
+#define EXTENTS_TOLD     10    /* attempts until it is told that there is somebody to wait for */
 #define EXTENTS_PATIENCE 20000 /* ms, for a worker to take extents */
 
 static void extents_kill(struct life *life, const char *what)
@@ -43,6 +45,10 @@ static void extents_begin(struct loop_timer *timer)
     struct extents *extents = container_of(timer, struct extents, timer);
 
     if (flock(extents->lock, LOCK_EX | LOCK_NB)) {
+        if (++extents->tries == EXTENTS_TOLD)
+            log_warn("%s/discard.lock: a process of an earlier daemon still discards: guests on "
+                     "block devices wait for it",
+                     extents->glue->policy->run_dir);
         loop_timer_set(extents->glue->loop, timer, EXTENTS_AGAIN);
         return;
     }
@@ -116,7 +122,6 @@ void extents_adopt(struct glue *glue, struct life *life)
     struct extents_device *device = extents_recorded(glue->extents, path, &quota);
     if (!device)
         return;
-    device->force = true; /* it was ours all the time */
     device->kept = device->id.shared;
     if (!extents_device_join(device, life, quota, extents_record_at(path)))
         life->extents->adopted = true;
@@ -233,6 +238,8 @@ int extents_attach(struct glue *glue, const char *path, bool shared, uint64_t qu
     if (shared && quota && quota < WIRE_EXTENT)
         return extents_fail(text, -EINVAL, path, "the quota is below an extent: at least 4M");
     int err = extents_device_identify(path, &id, text);
+    if (!err && overlap_is_base(glue, id.rdev))
+        err = extents_fail(text, -EBUSY, path, "the base of a guest's disk: name another");
     if (!err)
         err = extents_find(glue->extents, &id, force, &device, text);
     if (err)
@@ -288,8 +295,15 @@ void extents_reset(struct life *life)
 
 void extents_resumed(struct life *life)
 {
-    if (life->extents)
-        extents_device_run(life->extents->device);
+    const struct extents_use *use = life->extents;
+    char text[WIRE_TEXT];
+
+    if (!use)
+        return;
+    /* While the worker lives: what lies on it then is its own. */
+    if (extents_device_open(use->device, text))
+        log_error("guest %u: %s", life->domid, text);
+    extents_device_run(use->device);
 }
 
 static void extents_given(void *arg, int error, const char *text)
@@ -298,7 +312,7 @@ static void extents_given(void *arg, int error, const char *text)
 
     (void)text;
     if (life->extents)
-        life->extents->giving = false;
+        life->extents->giving--;
     if (error && error != -EPIPE)
         extents_kill(life, "refuses extents of the pool");
 }
@@ -312,7 +326,7 @@ void extents_give(struct extents_use *use, uint32_t n, const uint32_t *extent)
     if (n)
         memcpy(msg.u.extents.extent, extent, n * sizeof(*extent));
     int err = life_call(use->life, &msg, NULL, 0, EXTENTS_PATIENCE, extents_given, use->life);
-    use->giving = !err;
+    use->giving += !err;
     if (err && err != -EPIPE)
         extents_kill(use->life, "cannot be told of its extents");
 }

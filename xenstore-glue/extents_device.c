@@ -3,7 +3,9 @@
  * extents_device: a device is kept from everybody else by O_EXCL, which goes with every duplicate of
  * the descriptor: workers get duplicates, so that the device stays ours while no daemon runs.  A new
  * daemon then finds it busy; it shares the device with the workers it has taken over, by an open
- * without O_EXCL, and claims it anew when the last of them is gone.
+ * without O_EXCL, and claims it anew when the last of them is gone.  A device that nobody kept for us
+ * meanwhile, worker and daemon having died together, is looked at like a strange one before it is
+ * discarded: somebody may have put it to another use.
  *
  * An exclusive device is discarded as a whole when its life is over, not before a life begins: a
  * worker reads nothing that it has not written, and what an even earlier daemon's guest has left goes
@@ -173,22 +175,22 @@ int extents_device_open(struct extents_device *device, char text[WIRE_TEXT])
     return device_fail(device->id.path, err, text, strerror(-err));
 }
 
-/* The workers that had the claim are gone: it is ours again. */
+/* The workers that had the claim are gone: it is ours again.  Or somebody else's by now: then it is let
+ * go, and discarded only once it can be had alone and nothing is found on it. */
 static void device_claim(struct extents_device *device)
 {
     int fd;
 
     if (device->fd < 0 || device->claimed || device_has_adopted(device))
         return;
-    device->claimed = true;
     int err = device_open_as(device, O_EXCL, &fd);
-    if (err) {
-        log_error("pool block:%s: cannot be claimed again: %s; other programs can use it meanwhile",
-                  device->id.path, strerror(-err));
-        return;
-    }
     close(device->fd);
-    device->fd = fd;
+    device->fd = err ? -1 : fd;
+    device->claimed = !err;
+    if (err)
+        log_error("pool block:%s: cannot be claimed again: %s; what guests left there is not "
+                  "discarded meanwhile",
+                  device->id.path, strerror(-err));
 }
 
 static uint32_t device_dirty(const struct extents_device *device)

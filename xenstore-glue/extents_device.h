@@ -22,6 +22,7 @@ struct extents {
     int lock;     /* file that processes which discard keep open and locked */
     bool started; /* nothing is discarded or handed out before */
     struct loop_timer timer;
+    unsigned int tries; /* to get the lock */
 };
 
 struct extents_device {
@@ -49,7 +50,7 @@ struct extents_use {
     struct life *life;
     struct extent_holder *holder;  /* shared */
     struct extents_record *record; /* its file */
-    bool giving;                   /* its worker has not answered the last GIVE */
+    unsigned int giving;           /* GIVEs that its worker has not answered */
     bool adopted;                  /* begun under an earlier daemon */
 };
 

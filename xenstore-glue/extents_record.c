@@ -2,6 +2,8 @@
 /*
  * extents_record: one line of text.  Written before the life's worker is started, so that a worker
  * without a record has no device; one that was cut short stands for a life that never began.
+ * Numbers of devices and disks are given anew at each boot, and a run-dir may outlive one: then a
+ * record means nothing.
  */
 #include "extents_record.h"
 
@@ -12,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define RECORD_BOOT 40
 
 struct extents_record *extents_record_at(const char *path)
 {
@@ -34,18 +38,30 @@ void extents_record_free(struct extents_record *record, bool done)
     free(record);
 }
 
+/* This boot's name, without blanks; "none" where there is none. */
+static void record_boot(char boot[RECORD_BOOT])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (!file || fscanf(file, "%39s", boot) != 1)
+        strcpy(boot, "none");
+    if (file)
+        fclose(file);
+}
+
 int extents_record_write(const struct life *life, const struct extents_identity *id, uint64_t quota,
                          struct extents_record **out)
 {
-    char path[LIFE_PATH];
+    char path[LIFE_PATH], boot[RECORD_BOOT];
 
+    record_boot(boot);
     life_path(life, "pool", path);
     struct extents_record *record = extents_record_at(path);
     if (!record)
         return -ENOMEM;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     int err = fd < 0 ? -errno : 0;
-    if (!err && dprintf(fd, "%s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n",
+    if (!err && dprintf(fd, "%s %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n", boot,
                         id->shared ? "shared" : "exclusive", id->rdev, id->seq, id->bytes, quota,
                         id->path) < 0)
         err = -errno;
@@ -60,7 +76,7 @@ int extents_record_write(const struct life *life, const struct extents_identity 
 
 int extents_record_read(const char *path, struct extents_identity *id, uint64_t *quota)
 {
-    char line[PATH_MAX + 128], kind[16];
+    char line[PATH_MAX + 192], kind[16], boot[RECORD_BOOT], now[RECORD_BOOT];
     int at = 0;
 
     memset(id, 0, sizeof(*id));
@@ -70,9 +86,12 @@ int extents_record_read(const char *path, struct extents_identity *id, uint64_t 
     bool got = fgets(line, sizeof(line), file) != NULL;
     fclose(file);
     char *end = got ? strchr(line, '\n') : NULL;
-    if (!end || sscanf(line, "%15s %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %n", kind,
-                       &id->rdev, &id->seq, &id->bytes, quota, &at) != 5)
+    if (!end || sscanf(line, "%39s %15s %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %n", boot,
+                       kind, &id->rdev, &id->seq, &id->bytes, quota, &at) != 6)
         return -EINVAL;
+    record_boot(now);
+    if (strcmp(boot, now))
+        return -ESTALE;
     *end = '\0';
     id->shared = !strcmp(kind, "shared");
     return at ? copy_string(id->path, sizeof(id->path), line + at) : -EINVAL;

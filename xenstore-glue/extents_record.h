@@ -30,7 +30,7 @@ struct extents_record {
 int extents_record_write(const struct life *life, const struct extents_identity *id, uint64_t quota,
                          struct extents_record **out);
 
-/* Reads one.  0; -ENOENT; -EINVAL: it is none; else negative errno. */
+/* Reads one.  0; -ENOENT; -EINVAL: it is none; -ESTALE: of another boot; else negative errno. */
 int extents_record_read(const char *path, struct extents_identity *id, uint64_t *quota);
 
 /* A record whose file stands at `path`, or NULL without memory. */

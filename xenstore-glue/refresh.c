@@ -41,8 +41,9 @@ void refresh_grew(struct life *life, uint32_t volume, uint64_t bytes)
         worker_kill(life->worker);
         return;
     }
-    log_info("vbd %u/%u: has grown with its base from %" PRIu64 " to %" PRIu64 " bytes",
-             vbd->id.domid, vbd->id.devid, vbd->bytes, bytes);
+    if (log_allowed(&vbd->chatter))
+        log_info("vbd %u/%u: has grown with its base from %" PRIu64 " to %" PRIu64 " bytes",
+                 vbd->id.domid, vbd->id.devid, vbd->bytes, bytes);
     vbd->was = vbd->bytes;
     vbd->bytes = bytes;
     vbd->grown = ++life->glue->grown;

@@ -43,11 +43,25 @@ static bool rules_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\f' || c == '\v';
 }
 
+static bool rules_section(const char *name, size_t length)
+{
+    for (enum rules_key i = 0; i < RULES_KEYS; i++)
+        if (strlen(rules_keys[i].section) == length && !memcmp(rules_keys[i].section, name, length))
+            return true;
+    return false;
+}
+
 /* What libinih would pass over in silence. */
 static void rules_look(struct rules_reader *r, const char *line)
 {
     const char *close = line[0] == '[' ? strchr(line, ']') : NULL;
+    char what[64];
 
+    if (close && !rules_section(line + 1, (size_t)(close - line - 1))) {
+        snprintf(what, sizeof(what), "%.*s", (int)min_u32((uint32_t)(close - line - 1), 40),
+                 line + 1);
+        rules_bad(r, what, "no such section: write [pool] or [limits]");
+    }
     while (close && rules_blank(*++close))
         ;
     if (close && *close && *close != ';' && *close != '#')
@@ -66,12 +80,16 @@ static char *rules_line(char *out, int room, void *arg)
     size_t length = end ? (size_t)(end - from) : left;
     r->at += length + (end ? 1 : 0);
     r->line++;
+    if (r->line == 1 && length >= 3 && !memcmp(from, "\xef\xbb\xbf", 3)) {
+        from += 3; /* a byte order mark */
+        length -= 3;
+    }
     for (; length && rules_blank(*from); length--)
         from++;
     if (memchr(from, '\0', length))
         rules_bad(r, "", "a NUL byte: this is no text file");
     else if (length + 2 > (size_t)room)
-        rules_bad(r, "", "the line is too long: shorten it to 190 characters");
+        rules_bad(r, "", "the line is too long: shorten it to 198 characters");
     if (r->err)
         return NULL;
     memcpy(out, from, length);
@@ -84,19 +102,13 @@ static char *rules_line(char *out, int room, void *arg)
 static enum rules_key rules_find(struct rules_reader *r, const char *section, const char *key)
 {
     char what[64];
-    bool known = false;
 
-    for (enum rules_key i = 0; i < RULES_KEYS; i++) {
-        if (strcmp(rules_keys[i].section, section))
-            continue;
-        known = true;
-        if (!strcmp(rules_keys[i].key, key))
+    for (enum rules_key i = 0; i < RULES_KEYS; i++)
+        if (!strcmp(rules_keys[i].section, section) && !strcmp(rules_keys[i].key, key))
             return i;
-    }
-    snprintf(what, sizeof(what), "%.40s", known || !section[0] ? key : section);
+    snprintf(what, sizeof(what), "%.40s", key);
     rules_bad(r, what,
               !section[0] ? "stands before any section: write [pool] or [limits] above it"
-              : !known    ? "no such section: write [pool] or [limits]"
               : !strcmp(section, "pool")
                   ? "no such key in [pool]: write pool, ram-budget, quota or low-water"
                   : "no such key in [limits]: write iops or bandwidth");

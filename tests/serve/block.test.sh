@@ -93,6 +93,16 @@ left_alone() {
     [ "$(disk_mib)" -eq 0 ]
 }
 
+own_base() {
+    noise
+    dd "if=$NOISE" "of=$DEVICE" bs=1M oflag=direct status=none
+    timeout 10 "$EPHEM" serve --volume "xvdc=cow:$DEVICE" --pool "$PLACE,force" \
+        --nbd "$WORK/own.sock" 2>"$WORK/own.err" && return 1
+    cat "$WORK/own.err"
+    grep -q 'the base of a volume: name another' "$WORK/own.err"
+    cmp -n $((32 << 20)) "$NOISE" "$DEVICE"
+}
+
 # A file on a ramfs cannot be punched, so its loop device has no discard.
 without_discard() {
     truncate -s 32M "$WORK/ramfs/disk"
@@ -136,6 +146,7 @@ try "SIGTERM: nothing is left on the device" discarded_at_the_end TERM
 try "SIGINT: nothing is left on the device" discarded_at_the_end INT
 try "the device is free at once" free_at_the_end
 try "who never started leaves the device as it was" left_alone
+try "a base is no pool, forced or not" own_base
 mkdir "$WORK/ramfs"
 if mount -t ramfs none "$WORK/ramfs" 2>/dev/null; then
     UNDO=("umount -l '$WORK/ramfs'" "${UNDO[@]}")

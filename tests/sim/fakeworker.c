@@ -8,6 +8,9 @@
  *   claim X     will say at RESUME that it holds X too
  *   kind N      will say at RESUME that its pool is of that kind
  *   fill        writes all over its pool
+ *   grow N      says N times that its first volume has grown by a sector
+ *   mute N      from now on answers no GIVE; 0: answers them again
+ *   owe         answers the first GIVE it has not answered
  * What it holds stands in PID.held, a number a line; PID.none appears when the daemon had none, and
  * PID.unclean when an extent it was given had contents.
  */
@@ -31,6 +34,7 @@ static struct {
     struct wire_msg volumes[WIRE_VOLUMES];
     uint32_t count, held[HELD_MOST];
     char *buffer; /* an extent */
+    uint32_t mute, owing, owed[64];
 } fake = {.daemon = 3, .listener = -1, .pool = -1};
 
 static void fake_path(const char *suffix, char path[256])
@@ -151,6 +155,10 @@ static void fake_hear(const struct wire_msg *msg, int fds[WIRE_FDS])
         break;
     case WIRE_EXTENTS_GIVE:
         fake_given(&msg->u.extents);
+        if (fake.mute) {
+            fake.owed[fake.owing++ % 64] = msg->cookie;
+            return;
+        }
         break;
     case WIRE_RESUME:
         fake_resume(msg->cookie);
@@ -189,6 +197,26 @@ static void fake_back(uint32_t n)
     fake_show();
 }
 
+static void fake_grow(uint32_t n)
+{
+    struct wire_msg msg;
+
+    for (uint32_t i = 0; i < n; i++) {
+        wire_start(&msg, WIRE_GREW, 0);
+        msg.u.grew.bytes = fake.volumes[0].u.volume.bytes += 512;
+        fake_send(&msg);
+    }
+}
+
+static void fake_owe(void)
+{
+    uint32_t cookie = fake.owed[0];
+
+    memmove(fake.owed, fake.owed + 1, sizeof(fake.owed) - sizeof(fake.owed[0]));
+    fake.owing--;
+    fake_reply(cookie);
+}
+
 static void fake_order(const char *line)
 {
     char word[16];
@@ -206,6 +234,12 @@ static void fake_order(const char *line)
         fake.held[fake.count++] = n;
     else if (!strcmp(word, "kind"))
         fake.hello.pool.kind = n;
+    else if (!strcmp(word, "grow"))
+        fake_grow(n);
+    else if (!strcmp(word, "mute"))
+        fake.mute = n;
+    else if (!strcmp(word, "owe"))
+        fake_owe();
     else if (!strcmp(word, "fill"))
         for (uint64_t at = 0; at < fake.hello.pool.bytes; at += WIRE_EXTENT)
             fake_fill(at);

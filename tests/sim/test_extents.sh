@@ -138,6 +138,20 @@ foreign() {
         filled 2 && sim_destroy 2
 }
 
+# Questions of ours are answered before a worker has the next of its own.
+unanswered() {
+    tell 1 want 14 && sim_until 10 holds 1 16 && up 2 || return 1
+    unanswered_log=$(log_end) unanswered_worker=$(worker_of 2)
+    tell 2 mute 1
+    tell 2 want 1
+    sim_until 10 asked_in_vain 2 && tell 1 back 1 && sim_until 10 holds 2 1 || return 1
+    tell 2 owe
+    tell 2 want 1
+    sim_until 10 gone "$unanswered_worker" &&
+        logged_since "$unanswered_log" "asks for extents of the pool without end" 1 &&
+        sim_destroy 2
+}
+
 quit() {
     sim_destroy 1 && sim_until 10 pool_is free $extents && filled 0 && sim_until 5 no_records
 }
@@ -162,6 +176,16 @@ take_over() {
         sim_until 10 holds 3 2 && disjoint 1 3 && all_clean || return 1
     # The quota is what it was told at first.
     tell 1 back 1 && sim_until 10 holds 1 3 && tell 1 want 5 && sim_until 10 holds 1 4
+}
+
+# A worker's word of what it holds is bounded by what it can have been given.
+above_quota() {
+    tell 1 claim 14
+    above_log=$(log_end) above_worker=$(worker_of 1)
+    sim_until 5 holds 1 5 && sim_kill daemon && serve ,shared,quota=16M &&
+        sim_until 10 gone "$above_worker" &&
+        logged_since "$above_log" "claims extents .* not its own" 1 && sim_until 10 pool_is held 2 &&
+        sim_destroy 1 && up 1 && tell 1 want 4 && sim_until 10 holds 1 4 && disjoint 1 3
 }
 
 # A worker that does not answer yet may hold anything.
@@ -205,11 +229,13 @@ other_kind() {
 # A process of an earlier daemon discards yet.
 locked() {
     daemon_left || return 1
-    flock "$SIM/run/discard.lock" sleep 3 &
+    flock "$SIM/run/discard.lock" sleep 5 &
     sim_until 5 not flock -n "$SIM/run/discard.lock" true
+    locked_log=$(log_end)
     serve ,shared && sim_domain 1 && attach_only 1 51712 blank:8M || return 1
     sleep 1
     locked_status=0
+    sim_until 5 logged_since "$locked_log" "earlier daemon still discards" 1 || locked_status=1
     [ -z "$(worker_of 1)" ] || { echo "it began"; locked_status=1; }
     helper 1 51712 && [ "$(backend 1 51712 hotplug-status)" = connected ] && sim_destroy 1 &&
         return $locked_status
@@ -271,6 +297,95 @@ exchanged() {
         logged_since "$exchanged_log" "another device by now" 1
 }
 
+# A guest with something on its extents; its worker is $used_worker.
+used() {
+    daemon_left && serve "$1" && up 1 || return 1
+    if [ -z "$1" ]; then
+        tell 1 fill && sim_until 10 filled $extents || return 1
+    else
+        sim_until 10 pool_is free $extents && tell 1 want 3 && sim_until 10 holds 1 3 || return 1
+    fi
+    used_worker=$(worker_of 1)
+    sim_kill daemon
+}
+
+# The host was started anew: numbers of devices mean nothing any more.
+rebooted() {
+    used "$1" || return 1
+    kill -9 "$used_worker"
+    sim_until 5 gone "$used_worker"
+    rebooted_log=$(log_end) rebooted_sum=$(sha "$IMAGE")
+    sed -i 's/^[^ ]* /00000000-0000-0000-0000-000000000000 /' "$SIM"/run/workers/*.pool
+    serve "$1" && sim_until 10 no_records && sim_destroy 1 &&
+        [ "$(sha "$IMAGE")" = "$rebooted_sum" ] &&
+        log_since "$rebooted_log" | grep 'pool: not a record of a device: Stale'
+}
+
+# Nobody kept the device for us while no daemon ran, and the operator has put it to another use.
+reused() {
+    used "$1" || return 1
+    kill -9 "$used_worker"
+    sim_until 5 gone "$used_worker"
+    mkswap "$LOOP" && sync "$LOOP" || return 1
+    reused_log=$(log_end) reused_sum=$(sha "$IMAGE")
+    serve "$1" && sim_until 10 no_records && sim_destroy 1 && [ "$(sha "$IMAGE")" = "$reused_sum" ] &&
+        logged_since "$reused_log" "has swap on it.* is not discarded" 1 && wipefs -qa "$LOOP"
+}
+
+# The last worker of an earlier daemon is gone, and somebody is faster than we are.
+snatched() {
+    used "$1" && serve "$1" || return 1
+    snatched_daemon=$(cat "$SIM/pid/daemon")
+    kill -STOP "$snatched_daemon"
+    kill -9 "$used_worker"
+    sim_until 5 python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)' "$LOOP"
+    python3 -c 'import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
+os.pwrite(fd, b"y" * (64 << 20), 0)
+os.fsync(fd)
+print("written", flush=True)
+time.sleep(4)' "$LOOP" >"$SIM/snatcher" &
+    sim_until 10 grep -q written "$SIM/snatcher"
+    kill -CONT "$snatched_daemon"
+    sleep 2
+    snatched_status=0
+    filled $extents || snatched_status=1
+    sim_destroy 1 && sim_until 10 no_records && reads_zero 0 && return $snatched_status
+}
+
+# A worker grows its volume, sector by sector.
+chatter() {
+    daemon_left && serve ,shared && make_base "$DISK/base" $((8 * mib)) && sim_domain 1 &&
+        disk 1 51712 "$DISK/base" || return 1
+    chatter_log=$(log_end)
+    tell 1 grow 500
+    sim_until 10 chatter_size $((8 * mib + 500 * 512)) || return 1
+    chatter_lines=$(log_since "$chatter_log" | grep -c 'has grown')
+    echo "$chatter_lines lines"
+    [ "$chatter_lines" -gt 0 ] && [ "$chatter_lines" -lt 100 ] && sim_destroy 1
+}
+
+chatter_size() {
+    [ "$(listed '.guests[0].volumes[0].size')" = "$1" ]
+}
+
+# A pool may not be what a guest reads: not another's base, not its own, by no name, forced or not.
+bases() {
+    daemon_left && dd if=/dev/urandom of="$LOOP" bs=1M count=$((extents * 4)) oflag=direct status=none &&
+        daemon_start --pool "dir:$DISK/pool" --worker "$B/tests/fakeworker" && sim_domain 1 &&
+        disk 1 51712 "$LOOP" || return 1
+    bases_sum=$(sha "$IMAGE") bases_status=0
+    daemon_left
+    mknod "$DISK/alias" b "$((0x$(stat -c %t "$LOOP")))" "$((0x$(stat -c %T "$LOOP")))"
+    daemon_start --pool "block:$DISK/alias,force" --worker "$B/tests/fakeworker" &&
+        no_disk 2 "the base of a guest's disk" || bases_status=1
+    sim_destroy 2 && sim_destroy 1 && sim_domain 1 || return 1
+    disk 1 51712 "$LOOP" && bases_status=1
+    backend 1 51712 hotplug-error | grep "the base of a guest's disk" || bases_status=1
+    sim_destroy 1 && [ "$(sha "$IMAGE")" = "$bases_sum" ] && rm "$DISK/alias" && no_records &&
+        return $bases_status
+}
+
 bad_devices() {
     daemon_left && daemon_start --pool "block:$DISK/none" --worker "$B/tests/fakeworker" &&
         no_disk 1 "block:$DISK/none: No such file" && sim_destroy 1 && daemon_left &&
@@ -300,9 +415,11 @@ check "no two guests hold the same extent" two_guests
 check "an extent that comes back is discarded, then given to who waits" returned
 check "a killed worker's extents come back" killed
 check "a worker that returns what is another's is killed" foreign
+check "a worker that leaves questions unanswered gets no more of them" unanswered
 check "a life that ends returns all" quit
 check "a quota holds one guest and not the next" quota
 check "a worker taken over keeps what it has" take_over
+check "a worker that claims more than its quota is killed" above_quota
 check "nothing is handed out while a left worker is silent" silent
 check "of two that claim the same one is killed" twice
 check "a worker's word of its pool does not count" other_kind
@@ -311,6 +428,14 @@ check "an exclusive device is one guest's" exclusive
 check "a device has no second name; all of it is discarded at the end" other_name
 check "a discard that the daemon did not live to see is done by the next" redone
 check "another device of that number is left alone" exchanged
+check "an exclusive device of an earlier boot is left alone" rebooted ""
+check "a shared device of an earlier boot is left alone" rebooted ,shared
+check "an exclusive device that was put to another use is left alone" reused ""
+check "a shared device that was put to another use is left alone" reused ,shared
+check "an exclusive device that somebody else has claimed is left alone" snatched ""
+check "a shared device that somebody else has claimed is left alone" snatched ,shared
+check "a worker that grows without end does not fill the log" chatter
+check "a base in use is no pool" bases
 check "what is no device, or too little of it" bad_devices
 all_destroyed
 trap 'case_clean' EXIT

@@ -151,8 +151,9 @@ static void test_claim(void)
     uint32_t first, extent[ROOM];
 
     CU_ASSERT_EQUAL_FATAL(extent_map_open(&map, 8), 0);
-    struct extent_holder *a = map_join(map, 1), *b = map_join(map, 0);
+    struct extent_holder *a = map_join(map, 2), *b = map_join(map, 0);
     CU_ASSERT_EQUAL(extent_map_claim(map, a, 2, (uint32_t[]){3, 5}), 0);
+    CU_ASSERT_EQUAL(extent_map_claim(map, a, 1, (uint32_t[]){6}), -EPROTO); /* above its quota */
     CU_ASSERT_EQUAL(extent_map_claim(map, b, 1, (uint32_t[]){4}), 0);
     CU_ASSERT_EQUAL(extent_map_claim(map, b, 1, (uint32_t[]){3}), -EPROTO); /* another's */
     CU_ASSERT_EQUAL(extent_map_claim(map, b, 1, (uint32_t[]){4}), -EPROTO); /* its own, again */

@@ -80,8 +80,11 @@ static const struct {
     unsigned int line;
 } bad[] = {
     {"pool=dir:/a", "before any section", 1},
-    {"\n[Pool]\npool=dir:/a", "Pool: no such section", 3},
-    {"[pools]\npool=dir:/a", "no such section", 2},
+    {"\n[Pool]\npool=dir:/a", "Pool: no such section", 2},
+    {"[pools]\npool=dir:/a", "pools: no such section", 1},
+    {"[pool]\n[limit]\n#iops=1\n", "limit: no such section", 2},
+    {"[pool ; ]\n", "pool ; : no such section", 1},
+    {"\xef\xbb\xbf[pool] quota=9M\n", "behind the section", 1},
     {"[pool]\niops=1", "no such key in [pool]", 2},
     {"[limits]\nquota=1G", "no such key in [limits]", 2},
     {"[pool]\nPool=dir:/a", "no such key", 2},
