@@ -33,6 +33,9 @@
 #define TAKEOVER_MOST  30000 /* ms between attempts */
 #define TAKEOVER_DOUBT 4     /* attempts until one that hangs up is taken for a stranger */
 
+/* What a worker says that cannot be is told by a limit: it may go on for ever. */
+static struct log_limit takeover_limit = {.burst = 20};
+
 static int takeover_pid_of(const struct life *life)
 {
     return life->worker ? (int)worker_pid(life->worker) : 0;
@@ -78,7 +81,8 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     if (volume->id >= WIRE_VOLUMES || life->volumes & 1u << volume->id ||
         attach_parse_note(volume->note, &id, &readonly, params) ||
         life_guest_of(life->glue, id.domid) != life->domid || vbd_find(life->glue, &id)) {
-        log_error("guest %u: its worker holds a volume nobody gave it", life->domid);
+        if (log_allowed(&takeover_limit))
+            log_error("guest %u: its worker holds a volume nobody gave it", life->domid);
         return;
     }
     struct vbd *vbd = vbd_new(life->glue, &id);
@@ -116,7 +120,8 @@ static void takeover_door(struct life *life, const struct wire_door *door)
 
     if (door->id >= WIRE_DOORS || life->doors & (uint64_t)1 << door->id || !vbd ||
         vbd->life != life || vbd->door != VBD_NO_DOOR || vbd->volume_id != (int)door->volume) {
-        log_error("guest %u: its worker serves a ring nobody gave it", life->domid);
+        if (log_allowed(&takeover_limit))
+            log_error("guest %u: its worker serves a ring nobody gave it", life->domid);
         return;
     }
     vbd->replayed = malloc(sizeof(*vbd->replayed));

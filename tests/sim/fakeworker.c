@@ -9,6 +9,7 @@
  *   kind N      will say at RESUME that its pool is of that kind
  *   fill        writes all over its pool
  *   grow N      says N times that its first volume has grown by a sector
+ *   rave N      will say at RESUME N times that it serves a ring it does not
  *   mute N      from now on answers no GIVE; 0: answers them again
  *   owe         answers the first GIVE it has not answered
  * What it holds stands in PID.held, a number a line; PID.none appears when the daemon had none, and
@@ -34,7 +35,7 @@ static struct {
     struct wire_msg volumes[WIRE_VOLUMES];
     uint32_t count, held[HELD_MOST];
     char *buffer; /* an extent */
-    uint32_t mute, owing, owed[64];
+    uint32_t mute, rave, owing, owed[64];
 } fake = {.daemon = 3, .listener = -1, .pool = -1};
 
 static void fake_path(const char *suffix, char path[256])
@@ -132,6 +133,11 @@ static void fake_resume(uint32_t cookie)
             fake.volumes[i].cookie = 0;
             fake_send(&fake.volumes[i]);
         }
+    for (uint32_t i = 0; i < fake.rave; i++) {
+        wire_start(&msg, WIRE_CONNECT, 0);
+        msg.u.door.id = WIRE_DOORS;
+        fake_send(&msg);
+    }
     if (fake.count)
         fake_say(WIRE_EXTENTS_GIVE, fake.count, fake.held);
     fake_reply(cookie);
@@ -236,6 +242,8 @@ static void fake_order(const char *line)
         fake.hello.pool.kind = n;
     else if (!strcmp(word, "grow"))
         fake_grow(n);
+    else if (!strcmp(word, "rave"))
+        fake.rave = n;
     else if (!strcmp(word, "mute"))
         fake.mute = n;
     else if (!strcmp(word, "owe"))

@@ -353,7 +353,7 @@ time.sleep(4)' "$LOOP" >"$SIM/snatcher" &
     sim_destroy 1 && sim_until 10 no_records && reads_zero 0 && return $snatched_status
 }
 
-# A worker grows its volume, sector by sector.
+# A worker grows its volume, sector by sector, and says at RESUME what cannot be.
 chatter() {
     daemon_left && serve ,shared && make_base "$DISK/base" $((8 * mib)) && sim_domain 1 &&
         disk 1 51712 "$DISK/base" || return 1
@@ -361,8 +361,19 @@ chatter() {
     tell 1 grow 500
     sim_until 10 chatter_size $((8 * mib + 500 * 512)) || return 1
     chatter_lines=$(log_since "$chatter_log" | grep -c 'has grown')
-    echo "$chatter_lines lines"
+    echo "$chatter_lines lines of growing"
+    [ "$chatter_lines" -gt 0 ] && [ "$chatter_lines" -lt 100 ] && tell 1 rave 500 || return 1
+    sleep 0.2
+    sim_kill daemon
+    chatter_log=$(log_end)
+    serve ,shared && sim_until 10 log_has_since "$chatter_log" "taken back" || return 1
+    chatter_lines=$(log_since "$chatter_log" | grep -c 'a ring nobody gave it')
+    echo "$chatter_lines lines of a ring"
     [ "$chatter_lines" -gt 0 ] && [ "$chatter_lines" -lt 100 ] && sim_destroy 1
+}
+
+log_has_since() {
+    log_since "$1" | grep "$2"
 }
 
 chatter_size() {
@@ -434,7 +445,7 @@ check "an exclusive device that was put to another use is left alone" reused ""
 check "a shared device that was put to another use is left alone" reused ,shared
 check "an exclusive device that somebody else has claimed is left alone" snatched ""
 check "a shared device that somebody else has claimed is left alone" snatched ,shared
-check "a worker that grows without end does not fill the log" chatter
+check "a worker that never stops talking does not fill the log" chatter
 check "a base in use is no pool" bases
 check "what is no device, or too little of it" bad_devices
 all_destroyed
