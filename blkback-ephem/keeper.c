@@ -310,6 +310,8 @@ static void *keeper_main(void *arg)
     while (!pool->stop) {
         uint64_t ago = loop_now() - pool->tried;
 
+        if (slots_ample(pool->slots) >= pool->demand)
+            pool->demand = 0; /* who came with it has been kicked by whoever gave them */
         if (keeper_thin(pool))
             continue;
         if (pool->full && ago < KEEPER_RETRY_MS)
