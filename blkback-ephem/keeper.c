@@ -152,11 +152,12 @@ static bool keeper_spill(struct pool *pool)
         return true;
     }
     frame = tier_detach(pool, extent);
+    pthread_mutex_unlock(&pool->lock);
+    tier_unmap(frame);
+    pthread_mutex_lock(&pool->lock);
+    tier_forget(pool, frame);
     pool->crowded = false;
     keeper_succeeded(pool);
-    pthread_mutex_unlock(&pool->lock);
-    tier_free(frame);
-    pthread_mutex_lock(&pool->lock);
     return true;
 }
 
@@ -253,7 +254,10 @@ static bool keeper_thin(struct pool *pool)
         struct frame *frame = berth->frame ? tier_detach(pool, extent) : NULL;
         slots_home(pool->slots, extent, false);
         berth->homed = false;
-        tier_free(frame);
+        if (frame) {
+            tier_unmap(frame);
+            tier_forget(pool, frame);
+        }
     }
     slots_thinned(pool->slots, extent);
     return true;
@@ -295,7 +299,7 @@ static void keeper_wait(struct pool *pool, uint64_t ms)
         pthread_cond_wait(&pool->work, &pool->lock);
         return;
     }
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)ms * 1000000;
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;

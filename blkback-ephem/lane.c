@@ -14,11 +14,13 @@
 #include "slots.h"
 
 #define LANE_HOLD_MS 200u
+#define LANE_KICK_MS 5u /* between two attempts: each may read the edges of what is held anew */
 
 static void lane_retry_held(struct lane *lane)
 {
     struct list now;
 
+    lane->retried = loop_now();
     list_init(&now);
     for (struct list *it; (it = list_pop(&lane->held));)
         list_append(&now, it);
@@ -40,7 +42,10 @@ static void lane_kicked(struct work *work)
     struct lane *lane = container_of(work, struct lane, kicked);
 
     lane->kick_posted = false;
-    lane_retry_held(lane);
+    if (loop_now() - lane->retried < LANE_KICK_MS)
+        loop_timer_set(iothread_loop(lane->thread), &lane->retry, LANE_KICK_MS);
+    else
+        lane_retry_held(lane);
 }
 
 /* On any thread, under the pool's lock. */

@@ -58,6 +58,7 @@ struct lane {
 
     struct list held; /* vios waiting for space */
     struct loop_timer retry;
+    uint64_t retried; /* ms */
     struct pool_waiter waiter;
     struct work kicked;
     _Atomic bool kick_posted;

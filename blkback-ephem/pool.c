@@ -34,6 +34,7 @@ static uint32_t pool_most_extents(const struct pool_config *config)
 int pool_open_on(struct pool **out, const struct pool_config *config, struct backing *backing)
 {
     struct pool *pool = calloc(1, sizeof(*pool));
+    pthread_condattr_t attr;
     int err = -ENOMEM;
 
     if (!pool)
@@ -43,7 +44,10 @@ int pool_open_on(struct pool **out, const struct pool_config *config, struct bac
     pool->holds.burst = POOL_HOLDS_TOLD;
     list_init(&pool->waiters);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->work, &attr);
+    pthread_condattr_destroy(&attr);
     err = slots_open(&pool->slots, pool_most_extents(config));
     if (!err)
         err = pool_open_tier(pool);

@@ -111,9 +111,11 @@ struct frame *tier_victim(struct pool *pool, uint32_t *extent);
 void tier_put_off(struct pool *pool, uint32_t extent);
 /* The settled slots of an extent; not under the lock. */
 uint8_t *tier_contents(const struct frame *frame, uint64_t map[SLOTS_WORDS]);
-/* Takes the frame away from its extent; what it held lies below now.  Returned for tier_free. */
+/* Takes the frame away from its extent: what it held lies below now, or nothing did.  Then its memory
+ * is given back (no lock needed), and only after that stops to count against the budget. */
 struct frame *tier_detach(struct pool *pool, uint32_t extent);
-void tier_free(struct frame *frame);
+void tier_unmap(struct frame *frame);
+void tier_forget(struct pool *pool, struct frame *frame);
 /* Pages that became holes; their memory goes back. */
 void tier_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS]);
 

@@ -55,8 +55,11 @@ void tier_close(struct pool *pool)
 
     if (!tier)
         return;
-    for (struct list *it; (it = list_pop(&tier->fifo));)
-        tier_free(container_of(it, struct frame, link));
+    for (struct list *it; (it = list_pop(&tier->fifo));) {
+        struct frame *frame = container_of(it, struct frame, link);
+        tier_unmap(frame);
+        tier_forget(pool, frame);
+    }
     pthread_rwlock_destroy(&tier->frames);
     free(tier);
 }
@@ -178,15 +181,17 @@ struct frame *tier_detach(struct pool *pool, uint32_t extent)
     berth->frame = NULL;
     pthread_rwlock_unlock(&tier->frames);
     list_remove(&frame->link);
-    tier->charged -= frame->charged;
     return frame;
 }
 
-void tier_free(struct frame *frame)
+void tier_unmap(struct frame *frame)
 {
-    if (!frame)
-        return;
     munmap(frame->memory, BACKING_EXTENT);
+}
+
+void tier_forget(struct pool *pool, struct frame *frame)
+{
+    pool->tier->charged -= frame->charged;
     free(frame);
 }
 
