@@ -253,20 +253,20 @@ int extents_attach(struct glue *glue, const char *path, bool shared, uint64_t qu
     }
     extents_fail(text, err, path, strerror(-err));
     if (life->extents)
-        extents_detach(glue, life);
+        extents_detach(glue, life, false);
     else if (!shared)
         extents_device_free(device);
     return err;
 }
 
-void extents_detach(struct glue *glue, struct life *life)
+void extents_detach(struct glue *glue, struct life *life, bool began)
 {
     struct extents_use *use = life->extents;
 
     (void)glue;
     life->extents = NULL;
     if (use)
-        extents_device_leave(use);
+        extents_device_leave(use, began);
 }
 
 void extents_hello(struct life *life, const struct wire_pool *pool)

@@ -45,8 +45,9 @@ void extents_close(struct glue *glue);
 int extents_attach(struct glue *glue, const char *device, bool shared, uint64_t quota, bool force,
                    struct life *life, int *fd, uint64_t *bytes, char text[WIRE_TEXT]);
 
-/* The life's process is gone, or never was: what it had is discarded.  Harmless without a device. */
-void extents_detach(struct glue *glue, struct life *life);
+/* The life's process is gone: what it had is discarded; or there never was one, it has not `began`: the
+ * device is left as it was.  Harmless without a device. */
+void extents_detach(struct glue *glue, struct life *life, bool began);
 
 /* A life of an earlier daemon: what its record says it has.  Before extents_start(). */
 void extents_adopt(struct glue *glue, struct life *life);

@@ -347,16 +347,19 @@ int extents_device_join(struct extents_device *device, struct life *life, uint64
     return 0;
 }
 
-void extents_device_leave(struct extents_use *use)
+void extents_device_leave(struct extents_use *use, bool began)
 {
     struct extents_device *device = use->device;
 
     list_remove(&use->link);
-    list_append(&device->ended, &use->record->link);
+    if (began)
+        list_append(&device->ended, &use->record->link);
+    else
+        extents_record_free(use->record, true);
     if (device->map)
         extent_map_leave(device->map, use->holder);
     else
-        device->dirty = true;
+        device->dirty = began;
     free(use);
     device_claim(device);
     extents_device_run(device);

@@ -77,8 +77,8 @@ void extents_device_run(struct extents_device *device);
 int extents_device_join(struct extents_device *device, struct life *life, uint64_t quota,
                         struct extents_record *record);
 
-/* The end of a use, its process gone. */
-void extents_device_leave(struct extents_use *use);
+/* The end of a use, its process gone; or there was none: it never `began`. */
+void extents_device_leave(struct extents_use *use, bool began);
 
 /* Closes and frees; uses are dropped, records stay. */
 void extents_device_free(struct extents_device *device);

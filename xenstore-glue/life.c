@@ -114,7 +114,7 @@ static void life_exited(void *owner, const char *how)
 
     worker_close(life->worker);
     life->worker = NULL;
-    extents_detach(life->glue, life);
+    extents_detach(life->glue, life, true);
     if (life->phase == LIFE_RESUMING)
         takeover_reset(life);
     if (life->phase == LIFE_ENDING) {
@@ -215,7 +215,7 @@ int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life 
     snprintf(life->uuid, sizeof(life->uuid), "%s", uuid);
     err = life_start(life, text);
     if (err && !life->worker) {
-        extents_detach(glue, life);
+        extents_detach(glue, life, false);
         life_remove_files(life);
         life_free(life);
         return err;

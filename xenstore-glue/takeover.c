@@ -311,7 +311,7 @@ static void takeover_try(struct life *life)
         return;
     if (err == -ECONNREFUSED) {
         struct glue *glue = life->glue;
-        extents_detach(glue, life);
+        extents_detach(glue, life, true);
         life_remove_files(life);
         life_free(life);
         glue_changed(glue);

@@ -397,6 +397,15 @@ bases() {
         return $bases_status
 }
 
+# Its worker cannot be started: nothing was written, so nothing is discarded.
+never_began() {
+    daemon_left && mkswap "$LOOP" && sync "$LOOP" || return 1
+    began_sum=$(sha "$IMAGE")
+    daemon_start --pool "block:$LOOP,force" --worker "$DISK/none" && no_disk 1 "cannot start" &&
+        sim_until 5 no_records && sleep 0.5 && [ "$(sha "$IMAGE")" = "$began_sum" ] &&
+        [ "$(listed '.daemon.pools | length')" = 0 ] && sim_destroy 1 && wipefs -qa "$LOOP"
+}
+
 bad_devices() {
     daemon_left && daemon_start --pool "block:$DISK/none" --worker "$B/tests/fakeworker" &&
         no_disk 1 "block:$DISK/none: No such file" && sim_destroy 1 && daemon_left &&
@@ -447,6 +456,7 @@ check "an exclusive device that somebody else has claimed is left alone" snatche
 check "a shared device that somebody else has claimed is left alone" snatched ,shared
 check "a worker that never stops talking does not fill the log" chatter
 check "a base in use is no pool" bases
+check "a guest that never began leaves the device as it was" never_began
 check "what is no device, or too little of it" bad_devices
 all_destroyed
 trap 'case_clean' EXIT
