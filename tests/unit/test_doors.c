@@ -15,7 +15,7 @@
 #define BYTES   (SECTORS * 512u)
 #define BASE    (700u * 4096 + 1536)
 #define ARENA   (5u << 19) /* NBD's half has no room for VIO_MAX at once, and often less */
-#define ROUNDS  1200u
+#define ROUNDS  900u
 
 static struct doors doors;
 static struct load load;

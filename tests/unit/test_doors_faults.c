@@ -18,7 +18,7 @@
 #define BASE     (1500u * 512u)
 #define NTH_MOST 1000u
 #ifdef __SANITIZE_THREAD__
-#define STRIDE 5u /* but every N with LONG=1 */
+#define STRIDE 5u
 #else
 #define STRIDE 1u
 #endif
@@ -128,6 +128,17 @@ static bool fault_was_hit(enum fault fault)
     return fault == FAULT_MEMORY ? alloc_others_failed() : fake_aio_failed() != 0;
 }
 
+/* Every N with LONG=1; else fewer of what differs little from another. */
+static uint32_t stride(const struct story *told, const struct rig_config *medium, enum fault fault,
+                       int error)
+{
+    if (load_is_long())
+        return 1;
+    if (fault == FAULT_MEMORY && (medium->ram || told->sizes))
+        return STRIDE * 3;
+    return error == FAKE_SHORT && !medium->ram ? STRIDE * 2 : STRIDE;
+}
+
 /* How many requests were refused or lost, over all N. */
 static uint32_t tell_until_it_ends(const struct story *told, const struct rig_config *medium,
                                    enum fault fault, int error)
@@ -136,7 +147,7 @@ static uint32_t tell_until_it_ends(const struct story *told, const struct rig_co
     uint64_t nth = 1;
 
     haste(true);
-    for (bool hit = true; hit && nth < NTH_MOST; nth += load_is_long() ? 1 : STRIDE) {
+    for (bool hit = true; hit && nth < NTH_MOST; nth += stride(told, medium, fault, error)) {
         begin(told, medium, nth);
         load = (struct load){
             .doors = &doors, .seed = nth, .expected = true, .torn = fault == FAULT_MEMORY};
