@@ -24,6 +24,7 @@ struct ask {
     int error;             /* the answer */
     bool lost;             /* there was none, and there will be none; it has ended */
     uint32_t choice;       /* random: how it is asked */
+    uint32_t known;        /* sectors the volume was known to have when it was sent */
 };
 
 struct caller;
@@ -47,6 +48,8 @@ struct caller {
     uint32_t flying;
     uint32_t wrong; /* answers that break the protocol */
     uint32_t losses;
+    uint32_t meetings; /* how often it was told a size when it connected */
+    uint64_t bytes;    /* the last it was told */
 };
 
 struct caller_ring_config {
@@ -61,7 +64,5 @@ struct caller *caller_ring_open(const struct caller_ring_config *config);
 
 /* `address`: of a unix socket, with its length.  Connects and negotiates. */
 struct caller *caller_nbd_open(const void *address, uint32_t length, bool structured);
-/* What the server said the export's size is, in bytes. */
-uint64_t caller_nbd_bytes(const struct caller *caller);
 
 #endif

@@ -164,7 +164,8 @@ static void nbd_connect(struct caller_nbd *nbd)
     if (nbd->structured)
         nbd_option(nbd, 8, "", 0);
     nbd_option(nbd, 7, go, sizeof(go));
-    nbd->export_bytes = be64toh(nbd->export_bytes);
+    nbd->caller.bytes = be64toh(nbd->export_bytes);
+    nbd->caller.meetings++;
 }
 
 static void nbd_put_ask(struct caller_nbd *nbd, const struct ask *ask, uint64_t cookie)
@@ -381,9 +382,4 @@ struct caller *caller_nbd_open(const void *address, uint32_t length, bool struct
     nbd->address_bytes = length;
     nbd_connect(nbd);
     return &nbd->caller;
-}
-
-uint64_t caller_nbd_bytes(const struct caller *caller)
-{
-    return container_of(caller, const struct caller_nbd, caller)->export_bytes;
 }

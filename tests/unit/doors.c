@@ -42,7 +42,7 @@ static void there_open_ring(void *arg)
         .port = ring->config.port,
         .pages = ring->config.pages,
         .abi = ring->config.abi,
-        .limits = {.sectors = doors->rig.config.bytes / 512, .discard = true},
+        .limits = {.sectors = volume_bytes(doors->rig.volume) / 512, .discard = true},
         .dead = ring_dead,
         .closed = ring_closed,
         .arg = ring};
@@ -118,10 +118,12 @@ static void doors_connect(struct doors *doors, uint32_t i)
 {
     struct sockaddr_un address;
     socklen_t length = sizeof(address);
+    uint64_t bytes = volume_bytes(doors->rig.volume);
 
     CU_ASSERT_EQUAL_FATAL(getsockname(doors->listener, (struct sockaddr *)&address, &length), 0);
     doors->callers[i] = caller_nbd_open(&address, length, i == DOORS_RINGS);
-    CU_ASSERT_EQUAL(caller_nbd_bytes(doors->callers[i]), doors->rig.config.bytes);
+    CU_ASSERT(doors->callers[i]->bytes >= bytes);
+    CU_ASSERT(doors->callers[i]->bytes <= volume_bytes(doors->rig.volume));
 }
 
 /* The address is one the kernel chooses; there is no file. */
@@ -146,10 +148,15 @@ static void doors_open_nbd(struct doors *doors)
 
 void doors_open(struct doors *doors, const struct rig_config *config)
 {
+    doors_open_growing(doors, config, 0);
+}
+
+void doors_open_growing(struct doors *doors, const struct rig_config *config, uint64_t most)
+{
     struct limit_rates none = {.iops = 0};
 
     *doors = (struct doors){.listener = -1};
-    rig_open(&doors->rig, config);
+    rig_open_growing(&doors->rig, config, &(struct rig_growth){.grows = most != 0, .most = most});
     CU_ASSERT_EQUAL_FATAL(limit_open(&doors->limit, &none), 0);
     doors_open_rings(doors);
     doors_open_nbd(doors);
@@ -196,6 +203,7 @@ void doors_close(struct doors *doors)
 {
     struct ending ending = {.work.run = there_over, .doors = doors};
 
+    CU_ASSERT(!doors->growth.running);
     for (uint32_t i = 0; i < DOORS_CALLERS; i++)
         doors_close_caller(doors, i);
     mailbox_post(doors->mailbox, &ending.work);

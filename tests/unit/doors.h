@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "caller.h"
+#include "mailbox.h"
 #include "rig.h"
 
 #define DOORS_RINGS   3u
@@ -31,6 +32,13 @@ struct doors_ring {
     _Atomic bool dead, closed;
 };
 
+/* Of the thread that accepts. */
+struct doors_growth {
+    struct work work;
+    _Atomic bool running;
+    _Atomic uint32_t failures;
+};
+
 struct doors {
     struct rig rig;
     struct limit *limit;
@@ -43,9 +51,16 @@ struct doors {
     int listener;
     struct nbd *nbd;
     struct caller *callers[DOORS_CALLERS];
+    struct doors_growth growth;
 };
 
 void doors_open(struct doors *doors, const struct rig_config *config);
+/* The volume grows with its base, which can have as many as `most` bytes. */
+void doors_open_growing(struct doors *doors, const struct rig_config *config, uint64_t most);
+/* doors_grow.c: the base has so many sectors and a bit from now on; the volume follows by and by, tried
+ * again as often as it fails, and the truth with it.  One at a time. */
+void doors_grow(struct doors *doors, uint32_t sectors);
+void doors_grow_wait(struct doors *doors);
 /* Closes a door with nothing in flight, its ring or its connection, and opens it anew. */
 void doors_reopen(struct doors *doors, uint32_t caller);
 /* Checks that everything was given back, and that no caller was answered wrongly. */

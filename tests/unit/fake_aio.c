@@ -45,6 +45,7 @@ static _Atomic uint64_t fail_from, fail_count, failed;
 static _Atomic int fail_error, hold_fd;
 static _Atomic bool fail_writes, hold_all, refuse_all;
 static _Atomic uint32_t flying_all, opened;
+static _Atomic uint64_t spoilt, spoilt_bytes;
 
 void fake_disk_add(int fd, uint8_t *bytes, size_t size)
 {
@@ -65,6 +66,7 @@ void fake_aio_reset(uint64_t seed)
     fail_from = fail_count = failed = 0;
     hold_all = refuse_all = false;
     opened = 0;
+    spoilt_bytes = 0;
 }
 
 void fake_aio_fail(uint64_t nth, uint64_t count, int error, bool writes_only)
@@ -79,6 +81,12 @@ void fake_aio_fail(uint64_t nth, uint64_t count, int error, bool writes_only)
 uint64_t fake_aio_failed(void)
 {
     return failed;
+}
+
+void fake_aio_spoil(uint64_t offset, uint64_t bytes)
+{
+    spoilt = offset;
+    spoilt_bytes = bytes;
 }
 
 void fake_aio_refuse(bool refuse)
@@ -217,6 +225,8 @@ bool aio_submit(struct aio *aio)
             continue;
         }
         f->error = fake_fate(f->write);
+        if (f->write && f->offset < spoilt + spoilt_bytes && spoilt < f->offset + f->length)
+            f->error = -EIO;
         f->early = f->error ? 0 : (uint32_t)unit_random(&aio->random);
         if (!f->error)
             fake_move(f, true);

@@ -25,6 +25,9 @@ void fake_aio_reset(uint64_t seed);
 void fake_aio_fail(uint64_t nth, uint64_t count, int error, bool writes_only);
 uint64_t fake_aio_failed(void); /* how many have */
 
+/* From now on every write of some of these bytes fails with -EIO; none where `bytes` is 0. */
+void fake_aio_spoil(uint64_t offset, uint64_t bytes);
+
 /* All operations: refused by the kernel, inside aio_submit. */
 void fake_aio_refuse(bool refuse);
 

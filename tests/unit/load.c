@@ -70,9 +70,23 @@ static void job_fill(uint8_t *to, size_t bytes, uint64_t seed)
     }
 }
 
+/* A client that connects anew is told the size of now. */
 static void job_send(struct driver *driver, struct job *job)
 {
-    job->sent = driver->caller->ops->send(driver->caller, job->checking ? &job->check : &job->ask);
+    struct caller *caller = driver->caller;
+    struct ask *ask = job->checking ? &job->check : &job->ask;
+    uint32_t meetings = caller->meetings;
+
+    ask->known = truth_sectors();
+    job->sent = caller->ops->send(caller, ask);
+    if (caller->meetings != meetings)
+        driver->load->wrong += caller->bytes < ask->known * 512ull ||
+                               caller->bytes > truth_soon() * 512ull;
+}
+
+static bool ask_is_early(const struct ask *ask)
+{
+    return ask->first + ask->count > ask->known;
 }
 
 /* Its range is taken. */
@@ -109,8 +123,12 @@ static void job_check(struct driver *driver, struct job *job)
 {
     size_t bytes = job->ask.count * 512u;
 
+    if (job->checking && ask_is_early(&job->check))
+        unit_sleep(1);
+    else
+        job->tries++;
     job->checking = true;
-    if (++job->tries > CHECK_TRIES) {
+    if (job->tries > CHECK_TRIES) {
         fprintf(stderr, "what was refused cannot be read: sectors %u+%u\n", job->ask.first,
                 job->ask.count);
         abort();
@@ -131,7 +149,10 @@ static void job_settle(struct driver *driver, struct job *job)
     bool parts = job->ask.count > driver->caller->in_parts || job->ask.op == ASK_ZERO ||
                  (load->torn && job->ask.op == ASK_DISCARD);
 
-    load->wrong += !truth_settle(&job->ask, job->seen, parts, job->ask.lost);
+    uint32_t may = TRUTH_NEW;
+    if (job->ask.error)
+        may = TRUTH_OLD | (parts ? TRUTH_PART : 0) | (job->ask.lost ? TRUTH_NEW : 0);
+    load->wrong += !truth_settle(&job->ask, job->seen, may);
     job_end(driver, job);
 }
 
@@ -141,7 +162,8 @@ static void job_answered(struct driver *driver, struct job *job)
     struct ask *ask = &job->ask;
 
     if (job->checking) {
-        load->wrong += job->check.error && !load->expected && !job->check.lost;
+        load->wrong += job->check.error && !load->expected && !job->check.lost &&
+                       !ask_is_early(&job->check);
         if (job->check.error)
             job_check(driver, job);
         else
@@ -150,10 +172,12 @@ static void job_answered(struct driver *driver, struct job *job)
     }
     if (ask->lost)
         load->lost++;
+    else if (ask->error && ask_is_early(ask))
+        load->early++;
     else if (ask->error)
         load->refused++;
-    load->wrong += ask->error && !ask->lost && !load->expected;
-    if (ask->error && job_moves(job)) {
+    load->wrong += ask->error && !ask->lost && !load->expected && !ask_is_early(ask);
+    if (job_moves(job) && (ask->error || !truth_sure(ask))) {
         job_check(driver, job);
         return;
     }
@@ -198,7 +222,8 @@ static enum ask_op driver_op(struct driver *driver)
 
 static void driver_begin(struct driver *driver, uint32_t round)
 {
-    uint32_t sectors = truth_sectors(), reach = round % 60 ? REACH : driver->caller->most;
+    uint32_t sectors = round % 5 ? truth_sectors() : truth_soon();
+    uint32_t reach = round % 60 ? REACH : driver->caller->most;
     struct step step = {.op = driver_op(driver)};
 
     step.choice = (uint32_t)unit_random(&driver->seed);
@@ -206,7 +231,9 @@ static void driver_begin(struct driver *driver, uint32_t round)
         if (!reach)
             return;
         step.first = (uint32_t)unit_below(&driver->seed, sectors);
-        if (round % 3)
+        if (driver->load->grows && round % 4 == 1) /* where it ends */
+            step.first = sectors - 1 - step.first % REACH;
+        else if (round % 3)
             step.first %= BUSY;
         step.count = 1 + (uint32_t)unit_below(&driver->seed, reach);
         step.count = min_u32(step.count, sectors - step.first);

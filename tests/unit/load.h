@@ -19,9 +19,11 @@ struct load {
     bool faults;     /* now and then an operation on the disks fails */
     bool leaves;     /* now and then an NBD client goes and comes back */
     bool expected;   /* requests may be answered with an error */
+    bool grows;      /* there will be more sectors */
     bool torn; /* discards may have been carried out in part then: their contract (overlay.h) */
     /* Counted. */
     _Atomic uint32_t wrong, refused, lost, done, running;
+    _Atomic uint32_t early; /* refused because they reach where nothing was known to be yet */
     pthread_t threads[DOORS_CALLERS];
 };
 

@@ -146,6 +146,16 @@ uint8_t rig_base_byte(uint64_t offset)
     return (uint8_t)(0x40 + (offset / 512 * 7 + offset) % 61);
 }
 
+void rig_base_fill(uint8_t *to, uint64_t bytes)
+{
+    uint8_t row[61 + 512];
+
+    for (uint32_t i = 0; i < sizeof(row); i++)
+        row[i] = (uint8_t)(0x40 + i % 61);
+    for (uint64_t at = 0; at < bytes; at += 512)
+        memcpy(to + at, row + rig_base_byte(at) - 0x40, min_u64(512, bytes - at));
+}
+
 static void rig_open_volume(struct rig *rig)
 {
     const struct rig_config *config = &rig->config;
@@ -160,8 +170,7 @@ static void rig_open_volume(struct rig *rig)
     if (config->base_bytes) {
         rig->base_room = rig->growth.most ? rig->growth.most : config->base_bytes;
         rig->base = rig_map(rig->base_room);
-        for (uint64_t i = 0; i < rig->base_room; i++)
-            rig->base[i] = rig_base_byte(i);
+        rig_base_fill(rig->base, rig->base_room);
         rig->base_fd = volume.base = memfd_create("base", MFD_CLOEXEC);
         CU_ASSERT_EQUAL_FATAL(ftruncate(volume.base, (off_t)config->base_bytes), 0);
         fake_disk_add(volume.base, rig->base, rig->base_room);

@@ -51,6 +51,8 @@ void rig_open_growing(struct rig *rig, const struct rig_config *config,
 void rig_close(struct rig *rig);
 /* What a base holds at a sector. */
 uint8_t rig_base_byte(uint64_t offset);
+/* What it holds from its begin on. */
+void rig_base_fill(uint8_t *to, uint64_t bytes);
 void rig_extents(uint32_t extents);
 /* The nth growth from now fails with `error`; 0: none. */
 void rig_fail_grow(uint64_t nth, int error);

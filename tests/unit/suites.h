@@ -36,6 +36,7 @@
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \
+    X(sweep)                                                                                       \
     X(volume_grow)                                                                                 \
     X(volume_race)                                                                                 \
     X(volume_model)                                                                                \

@@ -15,7 +15,7 @@
 #define BYTES   (SECTORS * 512u)
 #define BASE    (700u * 4096 + 1536)
 #define ARENA   (5u << 19) /* NBD's half has no room for VIO_MAX at once, and often less */
-#define ROUNDS  1200u
+#define ROUNDS  900u
 
 static struct doors doors;
 static struct load load;
@@ -25,6 +25,25 @@ static void begin(const struct rig_config *config, uint32_t rounds)
     doors_open(&doors, config);
     truth_open(SECTORS, config->base_bytes);
     load = (struct load){.doors = &doors, .seed = config->seed, .rounds = load_size(rounds)};
+}
+
+/* Ends of blocks and others, one block several times; more than an extent of the pool. */
+static const uint32_t sizes[] = {2405, 2406, 2407, 2408, 2409,     2816,        3003,   4096,
+                                 4101, 6003, 6008, 9001, 9 * 1024, SECTORS - 1, SECTORS},
+                      sizes_full[] = {8203, 8204, 8209, 9003, 9006, 10000, 10001, SECTORS};
+#define SIZES      (sizeof(sizes) / sizeof(sizes[0]))
+#define SIZES_FULL (sizeof(sizes_full) / sizeof(sizes_full[0]))
+
+static void begin_growing(const struct rig_config *like, uint32_t sectors)
+{
+    struct rig_config config = *like;
+
+    config.bytes = config.base_bytes = sectors * 512;
+    config.arena = ARENA;
+    doors_open_growing(&doors, &config, BYTES);
+    truth_open(sectors, BYTES);
+    load = (struct load){.doors = &doors, .seed = config.seed, .rounds = load_size(ROUNDS / 2)};
+    load.grows = true;
 }
 
 static void end(void)
@@ -146,6 +165,70 @@ static void ram_only(void)
     faults_on(&config);
 }
 
+/* Some requests lie between any two sizes. */
+static void grow_on(const struct rig_config *config, bool with_faults)
+{
+    uint32_t met = 0; /* growths that somebody was at work to see */
+
+    begin_growing(config, sizes[0]);
+    shake(true);
+    load.leaves = true;
+    load.faults = load.expected = with_faults;
+    load_start(&load);
+    for (uint32_t i = 1; i < SIZES; i++) {
+        while (load.running && load.done < load.rounds * DOORS_CALLERS / 2 / SIZES * i)
+            unit_sleep(1);
+        met += load.running > 0;
+        fake_aio_hold(i % 3, doors.rig.base_fd); /* while it wants the rest of the last block */
+        doors_grow(&doors, sizes[i]);
+        unit_sleep(i % 3);
+        fake_aio_hold(false, -1);
+        doors_grow_wait(&doors);
+    }
+    CU_ASSERT(met > SIZES / 2);
+    end();
+    CU_ASSERT_EQUAL(truth_sectors(), SECTORS);
+    CU_ASSERT_EQUAL(load.refused > 0, with_faults);
+    CU_ASSERT(with_faults || doors.growth.failures == 0);
+}
+
+static void grow(void)
+{
+    grow_on(&(struct rig_config){.lanes = 2, .extents = 32, .seed = 11}, false);
+    grow_on(&(struct rig_config){.lanes = 3, .extents = 32, .seed = 12, .ram = 4 << 20}, false);
+}
+
+static void grow_faults(void)
+{
+    grow_on(&(struct rig_config){.lanes = 3, .extents = 32, .seed = 13}, true);
+    grow_on(
+        &(struct rig_config){
+            .lanes = 2, .seed = 14, .ram = 16 << 20, .ram_only = true, .lz4 = true},
+        true);
+}
+
+/* No space for the rest of the last block: tried until there is. */
+static void grow_full(void)
+{
+    begin_growing(&(struct rig_config){.lanes = 2, .extents = 1, .seed = 15}, sizes_full[0]);
+    unit_capture_start();
+    for (uint32_t i = 0; i < 2; i++)
+        load_steps(&load, &(struct step){.op = ASK_WRITE, .first = i * 2048, .count = 2048}, 1);
+    load_start(&load);
+    for (uint32_t i = 1, turn = 0; i < SIZES_FULL; turn++) {
+        rig_extents(turn / 8 % 2 ? 3 : 1);
+        unit_sleep(20);
+        if (!doors.growth.running)
+            doors_grow(&doors, sizes_full[i++]);
+    }
+    rig_extents(32);
+    doors_grow_wait(&doors);
+    end();
+    CU_ASSERT(unit_capture_count("no space in the pool; it is tried again") > 0);
+    unit_capture_end();
+    CU_ASSERT_EQUAL(load.refused, 0);
+}
+
 int suite_doors(void)
 {
     static const struct unit_case cases[] = {
@@ -154,6 +237,9 @@ int suite_doors(void)
         {"all doors at once, with full pools", full},
         {"all doors at once, memory in front", ram_front},
         {"all doors at once, memory only", ram_only},
+        {"all doors at once, growing", grow},
+        {"all doors at once, growing, with faults", grow_faults},
+        {"all doors at once, growing, with full pools", grow_full},
     };
 
     return UNIT_SUITE("doors", cases);

@@ -18,7 +18,7 @@
 #define BASE     (1500u * 512u)
 #define NTH_MOST 1000u
 #ifdef __SANITIZE_THREAD__
-#define STRIDE 5u /* but every N with LONG=1 */
+#define STRIDE 5u
 #else
 #define STRIDE 1u
 #endif
@@ -49,13 +49,65 @@ static const struct step story[][4] = {
     {{LAST_RING, ASK_DISCARD, 2296, 4, 0}, {SIMPLE, ASK_WRITE, 2290, 5, 0}},
 };
 
-static void tell(void)
+/* Another, of a base that grows to another size while some lines happen; 0: it does not. */
+static const struct step growing[][4] = {
+    {{SMALL_RING, ASK_WRITE, 1197, 2, 0}, {SIMPLE, ASK_READ, 0, 1100, 0}},
+    {{STRUCTURED, ASK_WRITE, 1100, 90, 1},
+     {LAST_RING, ASK_WRITE, 1190, 9, 4},
+     {SIMPLE, ASK_READ, 1199, 2, 0}},
+    {{LARGE_RING, ASK_DISCARD, 700, 501, 0}, {SIMPLE, ASK_WRITE, 1201, 5, 3}},
+    {{STRUCTURED, ASK_READ, 700, 509, 0}},
+    {{SIMPLE, ASK_DISCARD, 1, 1208, 0}, {STRUCTURED, ASK_READ, 1209, 300, 0}},
+    {{STRUCTURED, ASK_WRITE, 1201, 298, 1}, {SMALL_RING, ASK_WRITE, 1499, 10, 6}},
+    {{SIMPLE, ASK_ZERO, 1404, 105, 0}, {RING_32, ASK_READ, 1000, 404, 5}},
+    {{SIMPLE, ASK_WRITE, 1200, 309, 0}, {LAST_RING, ASK_WRITE, 1509, 100, 4}},
+    {{STRUCTURED, ASK_READ, 0, 2299, 0}},
+};
+static const uint32_t growing_to[] = {0, 1201, 1209, 0, 1509, 0, 2298, 2299, 0};
+
+struct story {
+    const struct step (*lines)[4];
+    const uint32_t *sizes; /* NULL: it never grows */
+    size_t n;
+    uint32_t sectors;    /* at first */
+    uint64_t base_bytes; /* the most there will be */
+};
+static const struct story steady = {.lines = story,
+                                    .n = sizeof(story) / sizeof(story[0]),
+                                    .sectors = SECTORS,
+                                    .base_bytes = BASE},
+                          grows = {.lines = growing,
+                                   .sizes = growing_to,
+                                   .n = sizeof(growing) / sizeof(growing[0]),
+                                   .sectors = 1199,
+                                   .base_bytes = BYTES};
+_Static_assert(sizeof(growing_to) / sizeof(uint32_t) == sizeof(growing) / sizeof(growing[0]),
+               "one for each line");
+
+static void begin(const struct story *told, const struct rig_config *medium, uint64_t nth)
 {
-    for (size_t i = 0; i < sizeof(story) / sizeof(story[0]); i++) {
+    struct rig_config config = *medium;
+
+    config.lanes = 2;
+    config.bytes = told->sectors * 512ull;
+    config.base_bytes = told->sizes ? config.bytes : told->base_bytes;
+    config.extents = 4;
+    config.seed = nth;
+    doors_open_growing(&doors, &config, told->sizes ? told->base_bytes : 0);
+    truth_open(told->sectors, told->base_bytes);
+}
+
+static void tell(const struct story *told)
+{
+    for (size_t i = 0; i < told->n; i++) {
+        const struct step *line = told->lines[i];
         uint32_t n = 0;
-        while (n < 4 && (story[i][n].count || story[i][n].op == ASK_FLUSH))
+        while (n < 4 && (line[n].count || line[n].op == ASK_FLUSH))
             n++;
-        load_steps(&load, story[i], n);
+        if (told->sizes && told->sizes[i])
+            doors_grow(&doors, told->sizes[i]);
+        load_steps(&load, line, n);
+        doors_grow_wait(&doors);
     }
 }
 
@@ -76,30 +128,36 @@ static bool fault_was_hit(enum fault fault)
     return fault == FAULT_MEMORY ? alloc_others_failed() : fake_aio_failed() != 0;
 }
 
+/* Every N with LONG=1; else fewer of what differs little from another. */
+static uint32_t stride(const struct story *told, const struct rig_config *medium, enum fault fault,
+                       int error)
+{
+    if (load_is_long())
+        return 1;
+    if (fault == FAULT_MEMORY && (medium->ram || told->sizes))
+        return STRIDE * 3;
+    return error == FAKE_SHORT && !medium->ram ? STRIDE * 2 : STRIDE;
+}
+
 /* How many requests were refused or lost, over all N. */
-static uint32_t tell_until_it_ends(const struct rig_config *medium, enum fault fault, int error)
+static uint32_t tell_until_it_ends(const struct story *told, const struct rig_config *medium,
+                                   enum fault fault, int error)
 {
     uint32_t wrong = 0, failures = 0;
     uint64_t nth = 1;
 
     haste(true);
-    for (bool hit = true; hit && nth < NTH_MOST; nth += load_is_long() ? 1 : STRIDE) {
-        struct rig_config config = *medium;
-        config.lanes = 2;
-        config.bytes = BYTES;
-        config.base_bytes = BASE;
-        config.extents = 4;
-        config.seed = nth;
-        doors_open(&doors, &config);
-        truth_open(SECTORS, BASE);
+    for (bool hit = true; hit && nth < NTH_MOST; nth += stride(told, medium, fault, error)) {
+        begin(told, medium, nth);
         load = (struct load){
             .doors = &doors, .seed = nth, .expected = true, .torn = fault == FAULT_MEMORY};
         fault_set(fault, nth, error);
-        tell();
+        tell(told);
         hit = fault_was_hit(fault);
         fault_set(fault, 0, 0);
-        failures += load.refused + load.lost;
-        wrong += load.wrong + (load.refused > 1) + (!hit && load.refused + load.lost);
+        uint32_t failed = load.refused + load.lost + doors.growth.failures;
+        failures += failed;
+        wrong += load.wrong + (load.refused + doors.growth.failures > 1) + (!hit && failed);
         load_check(&doors, (uint32_t)nth % DOORS_CALLERS);
         doors_close(&doors);
     }
@@ -115,39 +173,49 @@ static const struct rig_config below = {.ram = 0}, front = {.ram = 4 << 20},
 
 static void errors(void)
 {
-    CU_ASSERT(tell_until_it_ends(&below, FAULT_DISK, -EIO) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &below, FAULT_DISK, -EIO) > 0);
 }
 
 static void short_operations(void)
 {
-    CU_ASSERT(tell_until_it_ends(&below, FAULT_DISK, FAKE_SHORT) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &below, FAULT_DISK, FAKE_SHORT) > 0);
 }
 
 /* Waited out, with what was to be written. */
 static void late_want_of_space(void)
 {
-    CU_ASSERT_EQUAL(tell_until_it_ends(&below, FAULT_WRITE, -ENOSPC), 0);
+    CU_ASSERT_EQUAL(tell_until_it_ends(&steady, &below, FAULT_WRITE, -ENOSPC), 0);
 }
 
 static void no_growth(void)
 {
-    CU_ASSERT_EQUAL(tell_until_it_ends(&below, FAULT_GROWTH, -EIO), 0);
-    CU_ASSERT_EQUAL(tell_until_it_ends(&below, FAULT_GROWTH, -ENOSPC), 0);
+    CU_ASSERT_EQUAL(tell_until_it_ends(&steady, &below, FAULT_GROWTH, -EIO), 0);
+    CU_ASSERT_EQUAL(tell_until_it_ends(&steady, &below, FAULT_GROWTH, -ENOSPC), 0);
 }
 
 static void no_memory(void)
 {
     CU_ASSERT_FATAL(alloc_works());
-    CU_ASSERT(tell_until_it_ends(&below, FAULT_MEMORY, 0) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &below, FAULT_MEMORY, 0) > 0);
 }
 
 static void other_media(void)
 {
-    CU_ASSERT(tell_until_it_ends(&front, FAULT_DISK, -EIO) > 0);
-    CU_ASSERT(tell_until_it_ends(&packed, FAULT_DISK, FAKE_SHORT) > 0);
-    CU_ASSERT(tell_until_it_ends(&front, FAULT_MEMORY, 0) > 0);
-    CU_ASSERT(tell_until_it_ends(&memory, FAULT_MEMORY, 0) > 0);
-    CU_ASSERT(tell_until_it_ends(&packed, FAULT_MEMORY, 0) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &front, FAULT_DISK, -EIO) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &packed, FAULT_DISK, FAKE_SHORT) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &front, FAULT_MEMORY, 0) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &memory, FAULT_MEMORY, 0) > 0);
+    CU_ASSERT(tell_until_it_ends(&steady, &packed, FAULT_MEMORY, 0) > 0);
+}
+
+static void while_growing(void)
+{
+    unit_capture_start();
+    CU_ASSERT(tell_until_it_ends(&grows, &below, FAULT_DISK, -EIO) > 0);
+    CU_ASSERT(tell_until_it_ends(&grows, &below, FAULT_DISK, FAKE_SHORT) > 0);
+    CU_ASSERT(tell_until_it_ends(&grows, &below, FAULT_MEMORY, 0) > 0);
+    CU_ASSERT(unit_capture_count("the volume cannot: Input/output error") > 0);
+    unit_capture_end();
 }
 
 int suite_doors_faults(void)
@@ -159,6 +227,7 @@ int suite_doors_faults(void)
         {"doors, an error at every growth", no_growth},
         {"doors, an error at every allocation", no_memory},
         {"doors, other media", other_media},
+        {"doors, growing, with each fault", while_growing},
     };
 
     return UNIT_SUITE("doors_faults", cases);
