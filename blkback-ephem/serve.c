@@ -294,7 +294,7 @@ static void serve_report(const struct serve *serve)
 {
     struct pool_stats stats;
 
-    if (!serve->engine)
+    if (!serve->started)
         return;
     pool_stats(engine_pool(serve->engine), &stats);
     log_info("pool: %llu writes of %llu blocks, %llu MiB taken", (unsigned long long)stats.writes,
