@@ -267,7 +267,8 @@ static bool keeper_wants_room(const struct pool *pool)
 {
     const struct tier *tier = pool->tier;
 
-    return tier && pool->backing && (pool->crowded || tier_is_short(tier));
+    /* What a spill needs below has been asked for: trying again before the answer finds the same. */
+    return tier && pool->backing && !pool->awaiting && (pool->crowded || tier_is_short(tier));
 }
 
 static bool keeper_wants_slots(const struct pool *pool)
@@ -324,7 +325,7 @@ static void *keeper_main(void *arg)
             continue;
         else if (keeper_wants_slots(pool))
             keeper_grow(pool);
-        else if (pool->full && !list_empty(&pool->waiters))
+        else if (pool->full && !pool->awaiting && !list_empty(&pool->waiters))
             keeper_succeeded(pool); /* nothing is short any more */
         else if (!keeper_is_left_alone(pool))
             keeper_wait(pool, pool->awaiting && !list_empty(&pool->waiters) ? PATIENCE_MS : 0);

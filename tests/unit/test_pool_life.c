@@ -246,6 +246,48 @@ static void many_threads(void)
     }
 }
 
+/* Takes slots in memory until they have to wait; how many were given. */
+static uint32_t take_memory(struct unit_waiter *waiter)
+{
+    uint32_t slot, n = 0;
+    uint64_t generation;
+    struct pool_slots one = {.n = 1, .slot = &slot, .generation = &generation};
+
+    for (;;) {
+        if (!pool_take(pool, &one, true, &waiter->waiter)) {
+            pool_settle(pool, &one);
+            n++;
+        } else if (!waiter_wait(waiter, 300)) {
+            return n; /* nobody kicks: only what lies below could help */
+        }
+    }
+}
+
+/* Who is to ask for places waits for the answer, and is told when there is one. */
+static void later(void)
+{
+    struct unit_waiter waiter;
+
+    open_pool((struct pool_config){.id = 1, .ram = 8u << 20});
+    waiter_init(&waiter);
+    fake.error = -EAGAIN;
+    fake.fail_at = 1;
+    CU_ASSERT(take_memory(&waiter) > SLOTS_PER_EXTENT);
+    uint32_t asked = fake.grows;
+    unit_sleep(200);
+    CU_ASSERT(asked >= 1 && asked < 10);
+    CU_ASSERT(fake.grows - asked < 3);
+    fake.fail_at = 0;
+    pool_look_again(pool);
+    CU_ASSERT(waiter_wait(&waiter, 5000));
+    uint32_t slot;
+    uint64_t generation;
+    struct pool_slots one = {.n = 1, .slot = &slot, .generation = &generation};
+    CU_ASSERT_EQUAL(waiter_take(&waiter, pool, &one, true, 0), 0);
+    pool_settle(pool, &one);
+    close_pool();
+}
+
 int suite_pool_life(void)
 {
     static const struct unit_case cases[] = {
@@ -255,6 +297,7 @@ int suite_pool_life(void)
         {"holding", holding},
         {"counting", counting},
         {"many threads", many_threads},
+        {"an answer that comes later", later},
     };
 
     return UNIT_SUITE("pool_life", cases);
