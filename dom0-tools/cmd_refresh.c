@@ -44,13 +44,7 @@ int cmd_refresh(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    json_t *question = json_pack("{s:s}", "cmd", "refresh");
-    if (domain && json_object_set_new(question, "domain", json_string(domain))) {
-        fputs("ephemctl: no such guest: its name is not UTF-8\n", stderr);
-        json_decref(question);
-        return EXIT_FAILURE;
-    }
-    json_t *answer = ctl_ask(question);
+    json_t *answer = ctl_ask_about("refresh", domain);
     if (!answer)
         return EXIT_FAILURE;
     if (json)

@@ -158,14 +158,7 @@ int cmd_status(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    json_t *question = json_pack("{s:s}", "cmd", "status");
-    /* No guest has a name that is not UTF-8, and JSON could not carry it. */
-    if (domain && json_object_set_new(question, "domain", json_string(domain))) {
-        fputs("ephemctl: no such guest: its name is not UTF-8\n", stderr);
-        json_decref(question);
-        return EXIT_FAILURE;
-    }
-    json_t *answer = ctl_ask(question);
+    json_t *answer = ctl_ask_about("status", domain);
     if (!answer)
         return EXIT_FAILURE;
     if (json)

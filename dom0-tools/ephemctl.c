@@ -72,6 +72,19 @@ json_t *ctl_ask(json_t *question)
     return answer;
 }
 
+json_t *ctl_ask_about(const char *cmd, const char *domain)
+{
+    json_t *question = json_pack("{s:s}", "cmd", cmd);
+
+    /* No guest has a name that is not UTF-8, and JSON could not carry it. */
+    if (domain && json_object_set_new(question, "domain", json_string(domain))) {
+        fputs("ephemctl: no such guest: its name is not UTF-8\n", stderr);
+        json_decref(question);
+        return NULL;
+    }
+    return ctl_ask(question);
+}
+
 void ctl_print_json(json_t *answer)
 {
     json_object_del(answer, "ok");

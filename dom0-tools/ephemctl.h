@@ -23,6 +23,8 @@ int ctl_options(int argc, char **argv, const char *help, int most, const char **
 
 /* Asks (question taken over).  The answer, or NULL after the error was printed. */
 json_t *ctl_ask(json_t *question);
+/* The same for a command about one guest, or all with NULL. */
+json_t *ctl_ask_about(const char *cmd, const char *domain);
 
 /* For --json: the answer without its "ok". */
 void ctl_print_json(json_t *answer);

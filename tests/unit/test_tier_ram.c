@@ -156,6 +156,14 @@ static void discard(uint64_t *random, uint32_t percent)
     }
 }
 
+/* The keeper may still be at it: what was never touched is not resident, and counts as taken. */
+static bool counted_is_below(void *arg)
+{
+    uint64_t most = *(uint64_t *)arg;
+
+    return stats().ram <= most && stats().taken <= most;
+}
+
 static void given_back(void)
 {
     uint64_t random = 2, few = 8 * MIB;
@@ -177,7 +185,7 @@ static void given_back(void)
     CU_ASSERT(unit_until(resident_is_below, &few));
     printf("\n    all discarded: %.1f MiB resident", (double)resident() / MIB);
     CU_ASSERT_EQUAL(stats().used, 0);
-    CU_ASSERT(stats().ram <= few && stats().taken <= few);
+    CU_ASSERT(unit_until(counted_is_below, &few));
     pool_close(pool);
 }
 
