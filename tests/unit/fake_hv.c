@@ -29,6 +29,8 @@ static struct port {
     bool pending, masked;
     uint32_t notes;
 } ports[FAKE_PORTS];
+static int refusal;
+static _Atomic uint32_t mapped;
 static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
 
 void fake_hv_reset(void)
@@ -36,6 +38,8 @@ void fake_hv_reset(void)
     /* As zeroes, but without touching what nobody used. */
     CU_ASSERT_EQUAL_FATAL(madvise(guest, sizeof(guest), MADV_DONTNEED), 0);
     memset(ports, 0, sizeof(ports));
+    refusal = 0;
+    mapped = 0;
 }
 
 uint8_t *fake_hv_page(uint32_t ref)
@@ -74,6 +78,25 @@ bool fake_hv_bound(uint32_t port)
     bool bound = ports[port].owner;
     pthread_mutex_unlock(&lock);
     return bound;
+}
+
+void fake_hv_refuse(int error)
+{
+    pthread_mutex_lock(&lock);
+    refusal = error;
+    pthread_mutex_unlock(&lock);
+}
+
+void fake_hv_stray(uint32_t port, uint32_t like)
+{
+    pthread_mutex_lock(&lock);
+    ports[port] = (struct port){.owner = ports[like].owner};
+    pthread_mutex_unlock(&lock);
+}
+
+uint32_t fake_hv_mapped(void)
+{
+    return mapped;
 }
 
 bool fake_hv_masked(uint32_t port)
@@ -124,12 +147,15 @@ void *hv_map(struct hv *hv, uint32_t domid, uint32_t count, const uint32_t *refs
     for (uint32_t i = 0; i < count; i++)
         if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES)
             return NULL;
+    mapped += count;
     return guest[refs[0]];
 }
 
 void hv_unmap(struct hv *hv, void *pages, uint32_t count)
 {
-    (void)hv, (void)pages, (void)count;
+    (void)hv;
+    if (pages)
+        mapped -= count;
 }
 
 void hv_copy(struct hv *hv, struct hv_copy *copies, uint32_t count)
@@ -171,9 +197,11 @@ int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
     if (remote >= FAKE_PORTS)
         return -ENOENT;
     pthread_mutex_lock(&lock);
-    ports[remote].owner = events;
+    int err = refusal;
+    if (!err)
+        ports[remote].owner = events;
     pthread_mutex_unlock(&lock);
-    return (int)remote;
+    return err ? err : (int)remote;
 }
 
 void hv_unbind(struct hv_events *events, int port)

@@ -152,6 +152,23 @@ static void test_queues(void)
     }
 }
 
+/* The first queue that is wrong is the one that is named. */
+static void test_first_wrong_queue(void)
+{
+    struct test_front front = {{{"multi-queue-num-queues", "3"},
+                                {"queue-0/ring-ref", "10"},
+                                {"queue-0/event-channel", "11"},
+                                {"queue-1/ring-ref", "12"}}};
+    struct wire_door door;
+    char text[WIRE_TEXT];
+
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, 4, &door, text), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(text, "queue-1/event-channel is missing");
+    front.nodes[1].value = "evil";
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, 4, &door, text), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(text, "queue-0/ring-ref is not a number from 0 to 4294967295");
+}
+
 static void test_hostile_numbers(void)
 {
     static const char *const bad[] = {
@@ -184,6 +201,7 @@ int suite_keys(void)
         {"protocols", test_protocols},
         {"ring sizes in both spellings", test_orders},
         {"queues", test_queues},
+        {"the first wrong queue", test_first_wrong_queue},
         {"numbers that are none", test_hostile_numbers},
     };
     CU_pSuite suite = CU_add_suite("keys", NULL, NULL);

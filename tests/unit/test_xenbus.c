@@ -331,6 +331,7 @@ static void test_words(void)
     CU_ASSERT_STRING_EQUAL(xenbus_word(XENBUS_RECONFIGURED), "Reconfigured");
     CU_ASSERT_STRING_EQUAL(xenbus_word((enum xenbus_state)9), "Unknown");
     CU_ASSERT_STRING_EQUAL(xenbus_action_word(XENBUS_FORGET), "forget");
+    CU_ASSERT_STRING_EQUAL(xenbus_action_word((enum xenbus_action)(XENBUS_FORGET + 1)), "nothing");
 }
 
 int suite_xenbus(void)
