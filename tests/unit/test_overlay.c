@@ -243,6 +243,19 @@ static void out_of_memory(void)
         reaped += (uint32_t)n;
     CU_ASSERT_EQUAL(reaped + left, given);
     overlay_close(overlay);
+    /* Zeroes over a base need memory too, though no slot is let go. */
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 4096, false), 0);
+    alloc_fail_from(1);
+    CU_ASSERT_EQUAL(overlay_zero(overlay, 10, 20), -ENOMEM);
+    CU_ASSERT(alloc_heal());
+    CU_ASSERT_EQUAL(overlay_get(overlay, 10), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 29), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_zero(overlay, 10, 20), 0);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 9), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 10), INDEX_ZERO);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 29), INDEX_ZERO);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 30), INDEX_BASE);
+    overlay_close(overlay);
 }
 
 /* Many blocks at once, from one region into the next: all of them, or with memory refused none. */
