@@ -30,7 +30,7 @@ static struct port {
     uint32_t notes;
 } ports[FAKE_PORTS];
 static int refusal;
-static _Atomic uint32_t mapped;
+static _Atomic uint32_t mapped, copied;
 static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
 
 void fake_hv_reset(void)
@@ -39,7 +39,7 @@ void fake_hv_reset(void)
     CU_ASSERT_EQUAL_FATAL(madvise(guest, sizeof(guest), MADV_DONTNEED), 0);
     memset(ports, 0, sizeof(ports));
     refusal = 0;
-    mapped = 0;
+    mapped = copied = 0;
 }
 
 uint8_t *fake_hv_page(uint32_t ref)
@@ -97,6 +97,11 @@ void fake_hv_stray(uint32_t port, uint32_t like)
 uint32_t fake_hv_mapped(void)
 {
     return mapped;
+}
+
+uint32_t fake_hv_copied(void)
+{
+    return copied;
 }
 
 bool fake_hv_masked(uint32_t port)
@@ -161,6 +166,7 @@ void hv_unmap(struct hv *hv, void *pages, uint32_t count)
 void hv_copy(struct hv *hv, struct hv_copy *copies, uint32_t count)
 {
     (void)hv;
+    copied += count;
     for (uint32_t i = 0; i < count; i++) {
         struct hv_copy *copy = &copies[i];
         copy->ok = copy->ref < FAKE_PAGES && (uint32_t)copy->offset + copy->length <= PAGE;

@@ -29,8 +29,9 @@ bool fake_hv_masked(uint32_t port);
 void fake_hv_refuse(int error);
 /* A port without a ring, bound by the handle that has `like`. */
 void fake_hv_stray(uint32_t port, uint32_t like);
-/* Pages that are mapped. */
+/* Pages that are mapped; grant copies asked for since the reset. */
 uint32_t fake_hv_mapped(void);
+uint32_t fake_hv_copied(void);
 
 /* How often the backend has notified. */
 uint32_t fake_hv_notified(uint32_t port);

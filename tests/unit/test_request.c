@@ -121,6 +121,7 @@ static void bad_indirect_pages(void)
     list = (struct kit_segment *)(void *)fake_hv_page(LIST);
     request.indirect_refs[0] = BAD;
     CU_ASSERT_EQUAL(ask(request), RING_ERROR);
+    CU_ASSERT_EQUAL(fake_hv_copied(), 1); /* no page is taken for what was not read */
     request.indirect_refs[0] = LIST;
     list[0] = (struct kit_segment){FROM, 0, 7};
     list[1] = (struct kit_segment){BAD, 0, 7};
