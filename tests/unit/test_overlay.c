@@ -99,6 +99,33 @@ static void claims_in_order(void)
     overlay_close(overlay);
 }
 
+/* Nor is an older one passed by that still waits for another claim. */
+static void claims_behind_waiters(void)
+{
+    struct claimer c[] = {{.claim = {.first = 0, .last = 5}},
+                          {.claim = {.first = 10, .last = 15}},
+                          {.claim = {.first = 5, .last = 10}},
+                          {.claim = {.first = 7, .last = 7}},
+                          {.claim = {.first = 6, .last = 6}}};
+    struct overlay *overlay;
+
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 20, true), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        c[i].held = overlay_claim(overlay, &c[i].claim);
+        c[i].waiting = !c[i].held;
+        CU_ASSERT_EQUAL(c[i].held, i < 2);
+    }
+    claim_end(overlay, &c[0]);
+    CU_ASSERT(!c[2].held && !c[3].held && !c[4].held);
+    claim_end(overlay, &c[4]); /* given up while it waits */
+    claim_end(overlay, &c[1]);
+    CU_ASSERT(c[2].held && !c[3].held && !c[4].held);
+    claim_end(overlay, &c[2]);
+    CU_ASSERT(c[3].held && !c[4].held);
+    claim_end(overlay, &c[3]);
+    overlay_close(overlay);
+}
+
 #define SLOTS  200000u
 #define BLOCKS (2u * INDEX_REGION_BLOCKS + 100u)
 #define READS  12u
@@ -341,6 +368,7 @@ int suite_overlay(void)
     static const struct unit_case cases[] = {
         {"claims", claims},
         {"claims in order", claims_in_order},
+        {"claims behind waiters", claims_behind_waiters},
         {"grace of reads", grace_of_reads},
         {"out of memory", out_of_memory},
         {"many at once", set_all},
