@@ -53,6 +53,12 @@ int fake_hv_handle(void)
 }
 
 /* Under the lock. */
+static void port_check(const struct hv_events *events, int port)
+{
+    if (port < 0 || port >= (int)FAKE_PORTS || ports[port].owner != events)
+        abort();
+}
+
 static void handle_ring(const struct port *port)
 {
     uint64_t one = 1;
@@ -212,8 +218,8 @@ int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
 
 void hv_unbind(struct hv_events *events, int port)
 {
-    (void)events;
     pthread_mutex_lock(&lock);
+    port_check(events, port);
     ports[port] = (struct port){.notes = ports[port].notes};
     pthread_mutex_unlock(&lock);
 }
@@ -239,8 +245,8 @@ int hv_pending(struct hv_events *events)
 
 void hv_unmask(struct hv_events *events, int port)
 {
-    (void)events;
     pthread_mutex_lock(&lock);
+    port_check(events, port);
     ports[port].masked = false;
     if (ports[port].pending)
         handle_ring(&ports[port]);
@@ -249,8 +255,8 @@ void hv_unmask(struct hv_events *events, int port)
 
 void hv_notify(struct hv_events *events, int port)
 {
-    (void)events;
     pthread_mutex_lock(&lock);
+    port_check(events, port);
     ports[port].notes++;
     pthread_cond_broadcast(&notified);
     pthread_mutex_unlock(&lock);

@@ -200,13 +200,13 @@ static void idle_events(void)
 
     begin();
     front_open(&pk, &front, 0, 0, 1);
-    for (uint32_t i = 1; i <= 14; i++) {
+    for (uint32_t i = 1; i <= 20; i++) {
         fake_hv_kick(0);
         pumpkit_there(&pk, nothing, NULL);
         pumpkit_there(&pk, nothing, NULL);
         CU_ASSERT(i > 8 || !fake_hv_masked(0));
         masked |= fake_hv_masked(0);
-        for (uint32_t ms = 0; fake_hv_masked(0) && ms < KIT_LATE_MS; ms++)
+        for (uint32_t ms = 0; fake_hv_masked(0) && ms < 1000; ms++)
             unit_sleep(1);
         CU_ASSERT(!fake_hv_masked(0));
     }
@@ -275,6 +275,44 @@ static void asked_while_arming(void)
 }
 
 static struct work look;
+static uint32_t batch;
+
+static void count_batch(struct work *work)
+{
+    batch = front_answered(&front);
+    if (!front_answered(&other))
+        iothread_post(pk.rig.threads[0], work);
+}
+
+static void there_ask_both(void *arg)
+{
+    (void)arg;
+    front_ask(&front);
+    front_ask(&other);
+    look.run = count_batch;
+    iothread_post(pk.rig.threads[0], &look);
+}
+
+/* A ring with much to do leaves its turn to the next after so many requests. */
+static void batches(void)
+{
+    begin();
+    front_open(&pk, &front, 0, 0, 16);
+    front_open(&pk, &other, 1, 16, 1);
+    for (uint32_t i = 0; i < 200; i++)
+        front_put(&front, flush);
+    front_put(&other, flush);
+    pumpkit_there(&pk, nothing, NULL);
+    pumpkit_there(&pk, nothing, NULL);
+    pumpkit_there(&pk, there_ask_both, NULL);
+    CU_ASSERT(front_await(&front, 200));
+    CU_ASSERT(front_await(&other, 1));
+    CU_ASSERT_EQUAL(batch, 32);
+    close_front(&other);
+    close_front(&front);
+    pumpkit_close(&pk);
+}
+
 static _Atomic uint32_t first_served;
 
 /* Turn after turn, until some have been. */
@@ -323,7 +361,7 @@ int suite_pump_faults(void)
         {"handles", handles},         {"rings that cannot be opened", rings_that_cannot_be_opened},
         {"two handles", two_handles}, {"probes", probes},
         {"idle events", idle_events}, {"asked while arming", asked_while_arming},
-        {"many ports", many_ports},
+        {"batches", batches},         {"many ports", many_ports},
     };
 
     return UNIT_SUITE("pump_faults", cases);
