@@ -226,10 +226,12 @@ static void idle_events(void)
         pumpkit_there(&pk, nothing, NULL);
     }
     CU_ASSERT(fake_hv_masked(0));
-    pumpkit_there(&pk, there_probe,
-                  NULL); /* bound anew, it is heard; the timer then has nothing to do */
-    CU_ASSERT(!fake_hv_masked(0));
-    unit_sleep(20);
+    fake_hv_refuse(-ENOMEM);
+    pumpkit_there(&pk, there_probe, NULL);
+    unit_sleep(20); /* the timer has no port to listen to */
+    fake_hv_refuse(0);
+    pumpkit_there(&pk, there_probe, NULL);
+    CU_ASSERT(!fake_hv_masked(0)); /* bound anew, it is heard at once */
     front_put(&front, flush);
     front_ask(&front);
     CU_ASSERT(front_await(&front, 2));
