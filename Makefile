@@ -6,6 +6,7 @@
 # make check       unit tests, then the production programs on stand-ins with the real xenstored
 # make check-serve the NBD door with its real clients
 # make check-xen   real Xen (under QEMU where the host is not Xen); CASES="smoke pvh", LONG=1
+# make coverage    what unit tests reach of the code a guest's requests pass through; fails below the bound
 # make check-docs  man pages, --help and README agree
 # make lint        include arrows, formatting, sizes, shell
 # make bench       our NBD door beside its peers
@@ -82,7 +83,7 @@ $(B)/obj/%.o: %.c
 # Unit tests: CUnit, production objects but for main and what a test replaces.
 UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 UNIT_REPLACED := main guest serve aio hv
-UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set
+UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
                 reclaim.o process.o)
@@ -101,6 +102,12 @@ check-unit: $(B)/unit
 
 check: all $(B)/unit all-fakexen
 	$(ROOT) tests/check.sh $(B)
+
+# Counts are atomic, since tests have threads.
+coverage:
+	@$(MAKE) --no-print-directory B=build-coverage CC=gcc HARD=-fPIE \
+		OPT='-O0 -g --coverage -fprofile-update=atomic' build-coverage/unit
+	tests/coverage.sh build-coverage
 
 check-docs: all
 	tests/docs.sh $(B)
@@ -148,7 +155,7 @@ install: all
 		install -m 644 dom0-tools/blkback-ephem.conf $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf
 
 clean:
-	rm -rf build build-address build-thread
+	rm -rf build build-address build-thread build-coverage
 
 .DEFAULT_GOAL := all
-.PHONY: all deps check-unit check check-docs check-serve check-xen demo test lint format bench install clean
+.PHONY: all deps check-unit check coverage check-docs check-serve check-xen demo test lint format bench install clean

@@ -57,15 +57,6 @@ void extent_fill(struct extent *extent)
     extent->stored = SLOTS_PER_EXTENT;
 }
 
-static uint16_t map_count(const uint64_t map[SLOTS_WORDS])
-{
-    int n = 0;
-
-    for (uint32_t i = 0; i < SLOTS_WORDS; i++)
-        n += __builtin_popcountll(map[i]);
-    return (uint16_t)n;
-}
-
 void extent_renew(struct extent *extent)
 {
     if (extent->used || extent->nfree + extent->nholes == SLOTS_PER_EXTENT ||
@@ -73,8 +64,8 @@ void extent_renew(struct extent *extent)
         return;
     extent->epoch++;
     memset(extent->count, 0, sizeof(extent->count));
-    extent->nfree = map_count(extent->free);
-    extent->nholes = map_count(extent->holes);
+    extent->nfree = (uint16_t)slots_map_count(extent->free);
+    extent->nholes = (uint16_t)slots_map_count(extent->holes);
 }
 
 uint32_t extent_punch(struct extent *extent, uint64_t map[SLOTS_WORDS])

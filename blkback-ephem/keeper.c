@@ -80,43 +80,19 @@ static int keeper_find_home(struct pool *pool, uint32_t extent)
 static int keeper_write(int fd, const uint8_t *memory, uint64_t home,
                         const uint64_t map[SLOTS_WORDS])
 {
-    uint32_t at = 0;
-
-    while (at < SLOTS_PER_EXTENT) {
-        uint32_t to = at;
-        while (to < SLOTS_PER_EXTENT && map[to / 64] >> (to % 64) & 1)
-            to++;
-        size_t done = 0, bytes = (size_t)(to - at) * BLOCK_SIZE;
+    for (uint32_t at = 0, n; (n = slots_map_run(map, &at)); at += n) {
+        size_t done = 0, bytes = (size_t)n * BLOCK_SIZE;
         while (done < bytes) {
             uint64_t offset = (uint64_t)at * BLOCK_SIZE + done;
-            ssize_t n = pwrite(fd, memory + offset, bytes - done, (off_t)(home + offset));
-            if (n < 0 && errno == EINTR)
+            ssize_t some = pwrite(fd, memory + offset, bytes - done, (off_t)(home + offset));
+            if (some < 0 && errno == EINTR)
                 continue;
-            if (n <= 0)
-                return n ? -errno : -ENOSPC;
-            done += (size_t)n;
+            if (some <= 0)
+                return some ? -errno : -ENOSPC;
+            done += (size_t)some;
         }
-        at = to + 1;
     }
     return 0;
-}
-
-static bool map_empty(const uint64_t map[SLOTS_WORDS])
-{
-    uint64_t any = 0;
-
-    for (uint32_t i = 0; i < SLOTS_WORDS; i++)
-        any |= map[i];
-    return !any;
-}
-
-static uint32_t map_count(const uint64_t map[SLOTS_WORDS])
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < SLOTS_WORDS; i++)
-        n += (uint32_t)__builtin_popcountll(map[i]);
-    return n;
 }
 
 /* Under the lock, left for the while.  True: it was tried. */
@@ -131,7 +107,7 @@ static bool keeper_spill(struct pool *pool)
         return false;
     slots_freeze(pool->slots, extent);
     uint8_t *memory = tier_contents(frame, map);
-    if (!map_empty(map)) {
+    if (slots_map_count(map)) {
         /* Of an extent that has one only the holes lack storage, and nothing lies in them. */
         err = pool_berth(pool, extent)->homed ? 0 : keeper_find_home(pool, extent);
         if (!err) {
@@ -140,7 +116,7 @@ static bool keeper_spill(struct pool *pool)
             err = keeper_write(pool->backing->fd, memory, home, map);
             pthread_mutex_lock(&pool->lock);
             pool->writes += !err;
-            pool->write_blocks += err ? 0 : map_count(map);
+            pool->write_blocks += err ? 0 : slots_map_count(map);
         }
     }
     slots_thaw(pool->slots, extent);
@@ -215,16 +191,10 @@ static bool keeper_leaves(void *arg, uint32_t extent)
 static void keeper_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])
 {
     uint64_t home = pool_berth(pool, extent)->home;
-    uint32_t from = 0;
 
-    for (uint32_t at = 0; at <= SLOTS_PER_EXTENT; at++) {
-        if (at < SLOTS_PER_EXTENT && map[at / 64] >> (at % 64) & 1)
-            continue;
-        if (from < at)
-            pool->backing->ops->punch(pool->backing, home + (uint64_t)from * BLOCK_SIZE,
-                                      (uint64_t)(at - from) * BLOCK_SIZE);
-        from = at + 1;
-    }
+    for (uint32_t at = 0, n; (n = slots_map_run(map, &at)); at += n)
+        pool->backing->ops->punch(pool->backing, home + (uint64_t)at * BLOCK_SIZE,
+                                  (uint64_t)n * BLOCK_SIZE);
 }
 
 /* Under the lock, left for the while.  False: there is nothing to give back. */
@@ -259,7 +229,7 @@ static bool keeper_thin(struct pool *pool)
             tier_forget(pool, frame);
         }
     }
-    slots_thinned(pool->slots, extent);
+    slots_thaw(pool->slots, extent);
     return true;
 }
 

@@ -142,12 +142,13 @@ static int queue_next(struct queue *queue)
     return -EAGAIN;
 }
 
+/* Only live ones are scheduled. */
 static void queue_serve(struct queue *queue)
 {
     uint32_t served = 0;
 
     list_remove(&queue->ready);
-    while (queue->state == QUEUE_LIVE) {
+    for (;;) {
         int more = queue_next(queue);
         if (more < 0)
             return;

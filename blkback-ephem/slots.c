@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * slots: extents (extent.h), kept in lists by how many free slots they have, and by how many holes, 64 a list, so
- * that the best is found without a search.  When the current extent is used up, the one with the
- * most free places follows, if it is ample: reuse then still goes out in runs, and of what is stored
- * no more than about a tenth is free on average.  Otherwise the pool grows, and only when it cannot
- * are crowded extents scraped.
+ * slots: extents (extent.h), kept in lists by how many free slots they have, and by how many holes,
+ * 64 a list, so that the best is found without a search.  When the current extent is used up, the one
+ * with the most free places follows, if it is ample: reuse then still goes out in runs, and of what is
+ * stored no more than about a tenth is free on average.  Otherwise the pool grows, and only when it
+ * cannot are crowded extents scraped.
  * Deliberately absent: moving live slots together; what is free in thin extents is punched instead.
  */
 #include "slots.h"
@@ -274,9 +274,23 @@ uint32_t slots_thin(struct slots *slots, uint32_t least, bool (*skip)(void *arg,
     return SLOTS_NO_EXTENT;
 }
 
-void slots_thinned(struct slots *slots, uint32_t number)
+uint32_t slots_map_count(const uint64_t map[SLOTS_WORDS])
 {
-    slots_thaw(slots, number);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < SLOTS_WORDS; i++)
+        n += (uint32_t)__builtin_popcountll(map[i]);
+    return n;
+}
+
+uint32_t slots_map_run(const uint64_t map[SLOTS_WORDS], uint32_t *at)
+{
+    while (*at < SLOTS_PER_EXTENT && !(map[*at / 64] >> (*at % 64) & 1))
+        ++*at;
+    uint32_t to = *at;
+    while (to < SLOTS_PER_EXTENT && map[to / 64] >> (to % 64) & 1)
+        to++;
+    return to - *at;
 }
 
 static void slots_set_frozen(struct slots *slots, uint32_t number, bool frozen)

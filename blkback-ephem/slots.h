@@ -59,12 +59,16 @@ void slots_grown(struct slots *slots, uint32_t extent, bool ok);
 /*
  * The extent to take storage from next: the one with the most free slots, if these are at least
  * `least`, and not the one being taken from.  Its free slots become holes, `map` tells which (bit i
- * of word j: slot j * 64 + i); it is frozen until slots_thinned.  `empty`: none of it is in use.
+ * of word j: slot j * 64 + i); it is frozen until slots_thaw.  `empty`: none of it is in use.
  * `skip` may refuse an extent.
  */
 uint32_t slots_thin(struct slots *slots, uint32_t least, bool (*skip)(void *arg, uint32_t extent),
                     void *arg, uint64_t map[SLOTS_WORDS], bool *empty);
-void slots_thinned(struct slots *slots, uint32_t extent);
+
+/* Of such a map: how many slots it names.  The first run of them at or behind `*at`, which becomes its
+ * begin: how long it is, 0: there is none. */
+uint32_t slots_map_count(const uint64_t map[SLOTS_WORDS]);
+uint32_t slots_map_run(const uint64_t map[SLOTS_WORDS], uint32_t *at);
 
 /* Frozen: not taken from, grown or thinned; also the one being taken from. */
 void slots_freeze(struct slots *slots, uint32_t extent);

@@ -229,23 +229,19 @@ void tier_give(struct pool *pool, uint32_t slot)
 void tier_punch(struct pool *pool, uint32_t extent, const uint64_t map[SLOTS_WORDS])
 {
     struct frame *frame = pool_berth(pool, extent)->frame;
-    uint32_t from = 0;
+    uint64_t drop[SLOTS_WORDS];
 
-    for (uint32_t at = 0; frame && at <= SLOTS_PER_EXTENT; at++) {
-        bool drop = at < SLOTS_PER_EXTENT &&
-                    (map[at / 64] & frame->touched[at / 64]) >> (at % 64) & 1;
-        if (drop)
-            continue;
-        if (from < at)
-            frame_drop(frame, from, at);
-        from = at + 1;
-    }
-    for (uint32_t i = 0; frame && i < SLOTS_WORDS; i++) {
-        uint32_t pages = (uint32_t)__builtin_popcountll(frame->touched[i] & map[i]);
+    if (!frame)
+        return;
+    for (uint32_t i = 0; i < SLOTS_WORDS; i++) {
+        drop[i] = frame->touched[i] & map[i];
         frame->touched[i] &= ~map[i];
-        frame->charged -= pages;
-        pool->tier->charged -= pages;
     }
+    for (uint32_t at = 0, n; (n = slots_map_run(drop, &at)); at += n)
+        frame_drop(frame, at, at + n);
+    uint32_t pages = slots_map_count(drop);
+    frame->charged -= pages;
+    pool->tier->charged -= pages;
 }
 
 uint8_t *pool_memory(const struct pool *pool, uint32_t slot)

@@ -12,7 +12,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs check check-address check-thread serve serve-address xen xen-smp}
+SUITES=${SUITES:-lint build docs coverage check check-address check-thread serve serve-address xen xen-smp}
 limit=${ALL_LIMIT:-3000}
 logs=build/test-logs
 passed=0 failed=0
@@ -21,7 +21,7 @@ mkdir -p "$logs"
 
 minutes() {
     case $1 in
-    lint | docs) echo 1 ;;
+    lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
     check | serve) echo 3 ;;
     xen) echo 22 ;;
@@ -35,6 +35,7 @@ command_of() {
     lint) echo "make --no-print-directory lint" ;;
     build) echo "make --no-print-directory -j$jobs all all-fakexen build/unit" ;;
     docs) echo "make --no-print-directory check-docs" ;;
+    coverage) echo "make --no-print-directory -j$jobs coverage" ;;
     check) echo "make --no-print-directory -j$jobs check" ;;
     check-address) echo "make --no-print-directory -j$jobs check SANITIZE=address" ;;
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;

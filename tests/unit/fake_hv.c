@@ -29,6 +29,8 @@ static struct port {
     bool pending, masked;
     uint32_t notes;
 } ports[FAKE_PORTS];
+static int refusal;
+static _Atomic uint32_t mapped, copied;
 static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
 
 void fake_hv_reset(void)
@@ -36,6 +38,8 @@ void fake_hv_reset(void)
     /* As zeroes, but without touching what nobody used. */
     CU_ASSERT_EQUAL_FATAL(madvise(guest, sizeof(guest), MADV_DONTNEED), 0);
     memset(ports, 0, sizeof(ports));
+    refusal = 0;
+    mapped = copied = 0;
 }
 
 uint8_t *fake_hv_page(uint32_t ref)
@@ -49,6 +53,12 @@ int fake_hv_handle(void)
 }
 
 /* Under the lock. */
+static void port_check(const struct hv_events *events, int port)
+{
+    if (port < 0 || port >= (int)FAKE_PORTS || ports[port].owner != events)
+        abort();
+}
+
 static void handle_ring(const struct port *port)
 {
     uint64_t one = 1;
@@ -74,6 +84,30 @@ bool fake_hv_bound(uint32_t port)
     bool bound = ports[port].owner;
     pthread_mutex_unlock(&lock);
     return bound;
+}
+
+void fake_hv_refuse(int error)
+{
+    pthread_mutex_lock(&lock);
+    refusal = error;
+    pthread_mutex_unlock(&lock);
+}
+
+void fake_hv_stray(uint32_t port, uint32_t like)
+{
+    pthread_mutex_lock(&lock);
+    ports[port] = (struct port){.owner = ports[like].owner};
+    pthread_mutex_unlock(&lock);
+}
+
+uint32_t fake_hv_mapped(void)
+{
+    return mapped;
+}
+
+uint32_t fake_hv_copied(void)
+{
+    return copied;
 }
 
 bool fake_hv_masked(uint32_t port)
@@ -124,17 +158,21 @@ void *hv_map(struct hv *hv, uint32_t domid, uint32_t count, const uint32_t *refs
     for (uint32_t i = 0; i < count; i++)
         if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES)
             return NULL;
+    mapped += count;
     return guest[refs[0]];
 }
 
 void hv_unmap(struct hv *hv, void *pages, uint32_t count)
 {
-    (void)hv, (void)pages, (void)count;
+    (void)hv;
+    if (pages)
+        mapped -= count;
 }
 
 void hv_copy(struct hv *hv, struct hv_copy *copies, uint32_t count)
 {
     (void)hv;
+    copied += count;
     for (uint32_t i = 0; i < count; i++) {
         struct hv_copy *copy = &copies[i];
         copy->ok = copy->ref < FAKE_PAGES && (uint32_t)copy->offset + copy->length <= PAGE;
@@ -171,15 +209,17 @@ int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
     if (remote >= FAKE_PORTS)
         return -ENOENT;
     pthread_mutex_lock(&lock);
-    ports[remote].owner = events;
+    int err = refusal;
+    if (!err)
+        ports[remote].owner = events;
     pthread_mutex_unlock(&lock);
-    return (int)remote;
+    return err ? err : (int)remote;
 }
 
 void hv_unbind(struct hv_events *events, int port)
 {
-    (void)events;
     pthread_mutex_lock(&lock);
+    port_check(events, port);
     ports[port] = (struct port){.notes = ports[port].notes};
     pthread_mutex_unlock(&lock);
 }
@@ -205,8 +245,8 @@ int hv_pending(struct hv_events *events)
 
 void hv_unmask(struct hv_events *events, int port)
 {
-    (void)events;
     pthread_mutex_lock(&lock);
+    port_check(events, port);
     ports[port].masked = false;
     if (ports[port].pending)
         handle_ring(&ports[port]);
@@ -215,8 +255,8 @@ void hv_unmask(struct hv_events *events, int port)
 
 void hv_notify(struct hv_events *events, int port)
 {
-    (void)events;
     pthread_mutex_lock(&lock);
+    port_check(events, port);
     ports[port].notes++;
     pthread_cond_broadcast(&notified);
     pthread_mutex_unlock(&lock);

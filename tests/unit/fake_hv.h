@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define FAKE_PAGES 1664u
-#define FAKE_PORTS 8u
+#define FAKE_PORTS 80u
 
 /* A guest with empty pages and unbound ports. */
 void fake_hv_reset(void);
@@ -24,6 +24,14 @@ int fake_hv_handle(void);
 void fake_hv_kick(uint32_t port);
 bool fake_hv_bound(uint32_t port);
 bool fake_hv_masked(uint32_t port);
+
+/* From now on binding a port fails so; 0: it works again. */
+void fake_hv_refuse(int error);
+/* A port without a ring, bound by the handle that has `like`. */
+void fake_hv_stray(uint32_t port, uint32_t like);
+/* Pages that are mapped; grant copies asked for since the reset. */
+uint32_t fake_hv_mapped(void);
+uint32_t fake_hv_copied(void);
 
 /* How often the backend has notified. */
 uint32_t fake_hv_notified(uint32_t port);

@@ -33,6 +33,9 @@
     X(limit)                                                                                       \
     X(iothread)                                                                                    \
     X(pump)                                                                                        \
+    X(pump_faults)                                                                                 \
+    X(pump_short)                                                                                  \
+    X(request)                                                                                     \
     X(volume)                                                                                      \
     X(volume_full)                                                                                 \
     X(volume_faults)                                                                               \

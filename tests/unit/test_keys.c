@@ -123,7 +123,35 @@ static void test_orders(void)
     CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
     front.nodes[1].value = "32";
     CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
+    front.nodes[1].value = "1"; /* ring-ref0, as for an order of 0 */
+    front.nodes[6].name = "ring-reff";
+    CU_ASSERT_EQUAL(test_read(&front, &door), 0);
+    CU_ASSERT_EQUAL(door.order, 0);
+    CU_ASSERT_EQUAL(door.queue[0].refs[0], 5);
+    front.nodes[1].value = "0";
+    CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
     front.nodes[1] = (struct test_node){"ring-page-order", "5"};
+    CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
+}
+
+/* The largest ring there may be, in both spellings. */
+static void test_largest(void)
+{
+    static const char *const refs[] = {"ring-ref0",  "ring-ref1",  "ring-ref2",  "ring-ref3",
+                                       "ring-ref4",  "ring-ref5",  "ring-ref6",  "ring-ref7",
+                                       "ring-ref8",  "ring-ref9",  "ring-ref10", "ring-ref11",
+                                       "ring-ref12", "ring-ref13", "ring-ref14", "ring-ref15"};
+    struct test_front front = {{{"event-channel", "3"}, {"ring-page-order", "4"}}};
+    struct wire_door door;
+
+    for (int i = 0; i < 16; i++)
+        front.nodes[2 + i] = (struct test_node){refs[i], i == 15 ? "15" : "7"};
+    CU_ASSERT_EQUAL(test_read(&front, &door), 0);
+    CU_ASSERT(door.order == 4 && door.queue[0].refs[0] == 7 && door.queue[0].refs[15] == 15);
+    front.nodes[1] = (struct test_node){"num-ring-pages", "16"};
+    CU_ASSERT_EQUAL(test_read(&front, &door), 0);
+    CU_ASSERT(door.order == 4 && door.queue[0].refs[15] == 15);
+    front.nodes[17] = (struct test_node){NULL, NULL};
     CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
 }
 
@@ -150,6 +178,47 @@ static void test_queues(void)
         front.nodes[0].value = bad[i];
         CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
     }
+}
+
+/* No more than was offered, and never more than there is room for. */
+static void test_most_queues(void)
+{
+    char number[16];
+    struct test_front front = {{{"multi-queue-num-queues", "3"},
+                                {"queue-0/ring-ref", "10"},
+                                {"queue-0/event-channel", "11"},
+                                {"queue-1/ring-ref", "12"},
+                                {"queue-1/event-channel", "13"},
+                                {"queue-2/ring-ref", "14"},
+                                {"queue-2/event-channel", "15"}}};
+    struct wire_door door;
+    char text[WIRE_TEXT];
+
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, 2, &door, text), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(text, "multi-queue-num-queues is not a number from 1 to 2");
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, 3, &door, text), 0);
+    CU_ASSERT(door.queues == 3 && door.queue[2].port == 15);
+    snprintf(number, sizeof(number), "%u", (unsigned int)WIRE_QUEUES + 1);
+    front.nodes[0].value = number;
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, UINT32_MAX, &door, text), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "multi-queue-num-queues is not a number from 1 to "));
+}
+
+/* The first queue that is wrong is the one that is named. */
+static void test_first_wrong_queue(void)
+{
+    struct test_front front = {{{"multi-queue-num-queues", "3"},
+                                {"queue-0/ring-ref", "10"},
+                                {"queue-0/event-channel", "11"},
+                                {"queue-1/ring-ref", "12"}}};
+    struct wire_door door;
+    char text[WIRE_TEXT];
+
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, 4, &door, text), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(text, "queue-1/event-channel is missing");
+    front.nodes[1].value = "evil";
+    CU_ASSERT_EQUAL(keys_read(test_reader, &front, 4, &door, text), -EINVAL);
+    CU_ASSERT_STRING_EQUAL(text, "queue-0/ring-ref is not a number from 0 to 4294967295");
 }
 
 static void test_hostile_numbers(void)
@@ -183,7 +252,10 @@ int suite_keys(void)
         {"a stale ring-ref0 is not used", test_stale},
         {"protocols", test_protocols},
         {"ring sizes in both spellings", test_orders},
+        {"the largest ring", test_largest},
         {"queues", test_queues},
+        {"as many queues as offered", test_most_queues},
+        {"the first wrong queue", test_first_wrong_queue},
         {"numbers that are none", test_hostile_numbers},
     };
     CU_pSuite suite = CU_add_suite("keys", NULL, NULL);

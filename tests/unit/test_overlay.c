@@ -99,6 +99,33 @@ static void claims_in_order(void)
     overlay_close(overlay);
 }
 
+/* Nor is an older one passed by that still waits for another claim. */
+static void claims_behind_waiters(void)
+{
+    struct claimer c[] = {{.claim = {.first = 0, .last = 5}},
+                          {.claim = {.first = 10, .last = 15}},
+                          {.claim = {.first = 5, .last = 10}},
+                          {.claim = {.first = 7, .last = 7}},
+                          {.claim = {.first = 6, .last = 6}}};
+    struct overlay *overlay;
+
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 20, true), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        c[i].held = overlay_claim(overlay, &c[i].claim);
+        c[i].waiting = !c[i].held;
+        CU_ASSERT_EQUAL(c[i].held, i < 2);
+    }
+    claim_end(overlay, &c[0]);
+    CU_ASSERT(!c[2].held && !c[3].held && !c[4].held);
+    claim_end(overlay, &c[4]); /* given up while it waits */
+    claim_end(overlay, &c[1]);
+    CU_ASSERT(c[2].held && !c[3].held && !c[4].held);
+    claim_end(overlay, &c[2]);
+    CU_ASSERT(c[3].held && !c[4].held);
+    claim_end(overlay, &c[3]);
+    overlay_close(overlay);
+}
+
 #define SLOTS  200000u
 #define BLOCKS (2u * INDEX_REGION_BLOCKS + 100u)
 #define READS  12u
@@ -243,6 +270,64 @@ static void out_of_memory(void)
         reaped += (uint32_t)n;
     CU_ASSERT_EQUAL(reaped + left, given);
     overlay_close(overlay);
+    /* Zeroes over a base need memory too, though no slot is let go. */
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 4096, false), 0);
+    alloc_fail_from(1);
+    CU_ASSERT_EQUAL(overlay_zero(overlay, 10, 20), -ENOMEM);
+    CU_ASSERT(alloc_heal());
+    CU_ASSERT_EQUAL(overlay_get(overlay, 10), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 29), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_zero(overlay, 10, 20), 0);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 9), INDEX_BASE);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 10), INDEX_ZERO);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 29), INDEX_ZERO);
+    CU_ASSERT_EQUAL(overlay_get(overlay, 30), INDEX_BASE);
+    overlay_close(overlay);
+}
+
+/* Many blocks at once, from one region into the next: all of them, or with memory refused none. */
+static void set_all(void)
+{
+    enum { N = 200, FIRST = INDEX_REGION_BLOCKS - 100, OLD = 50 };
+    struct overlay *overlay;
+    uint32_t slots[N], reaped[2 * N];
+    int err = -ENOMEM;
+    bool works = alloc_works();
+
+    CU_ASSERT_EQUAL_FATAL(overlay_open(&overlay, 2 * INDEX_REGION_BLOCKS, false), 0);
+    size_t memory = overlay_memory(overlay);
+    for (uint32_t i = 0; i < OLD; i++)
+        CU_ASSERT_EQUAL(overlay_set(overlay, FIRST + i, 1000 + i), 0);
+    CU_ASSERT(overlay_memory(overlay) > memory);
+    for (uint64_t nth = 1; err; nth++) {
+        for (uint32_t i = 0; i < N; i++)
+            slots[i] = i;
+        alloc_fail_from(works ? nth : 0);
+        err = overlay_set_all(overlay, FIRST, N, slots);
+        CU_ASSERT_EQUAL(err != 0, alloc_heal());
+        CU_ASSERT(nth > 2 || !works || err == -ENOMEM);
+        for (uint32_t i = 0; i < N; i++) {
+            uint32_t old = i < OLD ? 1000 + i : INDEX_BASE;
+            CU_ASSERT_EQUAL(overlay_get(overlay, FIRST + i), err ? old : i);
+            CU_ASSERT(!err || slots[i] == i);
+            CU_ASSERT(err || slots[i] == old);
+        }
+        CU_ASSERT_EQUAL(overlay_blocks(overlay), err ? OLD : N);
+        CU_ASSERT_EQUAL(overlay_reap(overlay, reaped, err ? 1 : OLD + 1), err ? 0 : OLD);
+    }
+    for (uint32_t i = 0; i < OLD; i++)
+        CU_ASSERT_EQUAL(reaped[i], 1000 + i);
+    for (uint32_t i = 0; i < N; i++)
+        CU_ASSERT_EQUAL(overlay_set(overlay, i, N + i), 0);
+    alloc_fail_from(works ? 1 : 0); /* no room for what all these leave behind */
+    err = overlay_zero(overlay, 0, 2 * INDEX_REGION_BLOCKS);
+    CU_ASSERT_EQUAL(err, alloc_heal() ? -ENOMEM : 0);
+    CU_ASSERT(!works || (err && overlay_blocks(overlay) == 2 * N));
+    CU_ASSERT_EQUAL(overlay_zero(overlay, 0, 2 * INDEX_REGION_BLOCKS), 0);
+    CU_ASSERT_EQUAL(overlay_blocks(overlay), 0);
+    CU_ASSERT_EQUAL(overlay_reap(overlay, reaped, 2 * N), 2 * N);
+    overlay_close(overlay);
+    overlay_close(NULL);
 }
 
 /* Claims, reads and partings under way do not mind. */
@@ -283,8 +368,10 @@ int suite_overlay(void)
     static const struct unit_case cases[] = {
         {"claims", claims},
         {"claims in order", claims_in_order},
+        {"claims behind waiters", claims_behind_waiters},
         {"grace of reads", grace_of_reads},
         {"out of memory", out_of_memory},
+        {"many at once", set_all},
         {"growing", grow},
     };
 

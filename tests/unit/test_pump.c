@@ -5,32 +5,18 @@
  */
 #include "unit.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include "fake_hv.h"
-#include "limit.h"
-#include "pump.h"
-#include "rig.h"
-#include "ringkit.h"
-#include "util.h"
+#include "pumpkit.h"
 
 #define QUEUES  2u
 #define SLOTS   32u
 #define DATA    8u /* the first data page; queue i's ring is page i */
-#define LATE_MS 10000u
+#define LATE_MS KIT_LATE_MS
 
-static struct rig rig;
-static struct limit *limit;
-static struct pump *pump;
-static struct front {
-    struct kit kit;
-    struct queue *queue;
-    uint32_t asked;
-    _Atomic bool dead, closed;
-} fronts[QUEUES];
+static struct pumpkit pk;
+static struct front fronts[QUEUES];
 static uint64_t began;
 static struct limit_rates rates;
 
@@ -47,85 +33,34 @@ static uint64_t since_ms(uint64_t start)
     return (now_ns() - start) / 1000000;
 }
 
-static uint32_t answered(const struct front *front)
-{
-    return __atomic_load_n(kit_rsp_prod(&front->kit), __ATOMIC_ACQUIRE);
-}
-
-static void front_dead(void *arg, const char *why)
-{
-    (void)why;
-    ((struct front *)arg)->dead = true;
-}
-
-static void front_closed(void *arg)
-{
-    ((struct front *)arg)->closed = true;
-}
-
-static void there_open(void *arg)
-{
-    (void)arg;
-    CU_ASSERT_EQUAL_FATAL(pump_open(&pump, rig.lanes[0], NULL, limit), 0);
-    CU_ASSERT_EQUAL_FATAL(pump_events_add(pump, 7, fake_hv_handle()), 0);
-    for (uint32_t i = 0; i < QUEUES; i++) {
-        struct queue_config config = {.volume = rig.volume,
-                                      .domid = 7,
-                                      .port = i,
-                                      .pages = 1,
-                                      .refs = {i},
-                                      .limits = {.sectors = rig.config.bytes / 512},
-                                      .dead = front_dead,
-                                      .closed = front_closed,
-                                      .arg = &fronts[i]};
-        CU_ASSERT_EQUAL_FATAL(queue_open(&fronts[i].queue, pump, &config), 0);
-    }
-}
-
 static void begin(uint64_t iops, uint64_t bandwidth)
 {
     rates = (struct limit_rates){.iops = iops, .bandwidth = bandwidth};
-    rig_open(&rig, &(struct rig_config){.lanes = 1, .bytes = 1u << 20, .extents = 1, .seed = 1});
-    CU_ASSERT_EQUAL_FATAL(limit_open(&limit, &rates), 0);
-    fake_hv_reset();
-    for (uint32_t i = 0; i < QUEUES; i++) {
-        struct kit kit = {.abi = RING_X86_64, .page = fake_hv_page(i)};
-        ring_open(&kit.ring, kit.page, 1, kit.abi);
-        CU_ASSERT_EQUAL(kit.ring.slots, SLOTS);
-        *kit_req_event(&kit) = *kit_rsp_event(&kit) = 1;
-        fronts[i] = (struct front){.kit = kit};
-    }
+    pumpkit_open(&pk, &(struct rig_config){.bytes = 1u << 20, .extents = 1, .seed = 1}, &rates);
     began = now_ns();
-    iothread_call(rig.threads[0], there_open, NULL);
-}
-
-static void there_close(void *arg)
-{
-    (void)arg;
-    for (uint32_t i = 0; i < QUEUES; i++)
-        queue_close(fronts[i].queue, false);
+    for (uint32_t i = 0; i < QUEUES; i++) {
+        front_open(&pk, &fronts[i], i, i, 1);
+        CU_ASSERT_EQUAL(fronts[i].kit.ring.slots, SLOTS);
+    }
 }
 
 static void there_remove(void *arg)
 {
     (void)arg;
-    CU_ASSERT_EQUAL(pump_events_remove(pump, 7), 0);
+    CU_ASSERT_EQUAL(pump_events_remove(pk.pump, KIT_DOMID), 0);
 }
 
 static void end(void)
 {
     uint64_t start = now_ns();
 
-    iothread_call(rig.threads[0], there_close, NULL);
-    while (!(fronts[0].closed && fronts[1].closed) && since_ms(start) < LATE_MS)
-        unit_sleep(1);
+    for (uint32_t i = 0; i < QUEUES; i++)
+        front_close(&pk, &fronts[i], false);
+    CU_ASSERT_FATAL(front_closed(&fronts[0]) && front_closed(&fronts[1]));
     CU_ASSERT(since_ms(start) < 500);
-    CU_ASSERT_FATAL(fronts[0].closed && fronts[1].closed);
-    CU_ASSERT(!fronts[0].dead && !fronts[1].dead);
-    iothread_call(rig.threads[0], there_remove, NULL);
-    rig_close(&rig);
-    pump_close(pump);
-    limit_close(limit);
+    CU_ASSERT(!fronts[0].deaths && !fronts[1].deaths);
+    pumpkit_there(&pk, there_remove, NULL);
+    pumpkit_close(&pk);
 }
 
 /* `n` reads of so many segments of so many sectors; one event. */
@@ -135,17 +70,14 @@ static void ask(struct front *front, uint32_t n, uint8_t segments, uint8_t secto
 
     for (uint32_t i = 0; i < segments; i++)
         read.segments[i] = (struct kit_segment){DATA + i, 0, (uint8_t)(sectors - 1)};
-    for (uint32_t i = 0; i < n; i++) {
-        read.id = front->asked;
-        kit_encode(&front->kit, front->asked++, &read);
-    }
-    __atomic_store_n(kit_req_prod(&front->kit), front->asked, __ATOMIC_RELEASE);
-    fake_hv_kick((uint32_t)(front - fronts));
+    for (uint32_t i = 0; i < n; i++)
+        front_put(front, read);
+    front_ask(front);
 }
 
 static void check_rate(uint64_t request_bytes)
 {
-    uint64_t n = answered(&fronts[0]) + answered(&fronts[1]);
+    uint64_t n = front_answered(&fronts[0]) + front_answered(&fronts[1]);
     double elapsed = (double)(now_ns() - began) / 1e9;
 
     if (rates.iops)
@@ -160,7 +92,8 @@ static void await(uint64_t request_bytes)
 {
     uint64_t start = now_ns();
 
-    while (answered(&fronts[0]) < fronts[0].asked || answered(&fronts[1]) < fronts[1].asked) {
+    while (front_answered(&fronts[0]) < fronts[0].asked ||
+           front_answered(&fronts[1]) < fronts[1].asked) {
         check_rate(request_bytes);
         unit_sleep(1);
         if (since_ms(start) > LATE_MS) {
@@ -178,7 +111,7 @@ static void unlimited(void)
         ask(&fronts[i % 2], SLOTS, 1, 8);
         await(4096);
     }
-    CU_ASSERT_EQUAL(limit_throttled(limit), 0);
+    CU_ASSERT_EQUAL(limit_throttled(pk.limit), 0);
     end();
 }
 
@@ -189,7 +122,7 @@ static void all_without_another_event(void)
     ask(&fronts[0], SLOTS, 1, 8);
     await(4096);
     CU_ASSERT(since_ms(began) >= 1000 * (SLOTS - 20) / 200);
-    CU_ASSERT(limit_throttled(limit) > 0);
+    CU_ASSERT(limit_throttled(pk.limit) > 0);
     end();
 }
 
@@ -216,12 +149,12 @@ static void accepted_is_answered(void)
 {
     begin(1, 0);
     ask(&fronts[0], 5, 1, 8);
-    while (!answered(&fronts[0]) && since_ms(began) < LATE_MS)
+    while (!front_answered(&fronts[0]) && since_ms(began) < LATE_MS)
         unit_sleep(1);
     CU_ASSERT(since_ms(began) < 900);
-    CU_ASSERT_EQUAL(answered(&fronts[0]), 1);
+    CU_ASSERT_EQUAL(front_answered(&fronts[0]), 1);
     end();
-    CU_ASSERT(answered(&fronts[0]) < 5);
+    CU_ASSERT(front_answered(&fronts[0]) < 5);
 }
 
 static void there_probe(void *arg)
@@ -236,13 +169,13 @@ static void events_meanwhile(void)
     begin(20, 0);
     ask(&fronts[0], 8, 1, 8);
     uint64_t start = now_ns();
-    while (answered(&fronts[0]) < 8 && since_ms(start) < LATE_MS) {
-        iothread_call(rig.threads[0], there_probe, NULL); /* which unmasks it */
+    while (front_answered(&fronts[0]) < 8 && since_ms(start) < LATE_MS) {
+        pumpkit_there(&pk, there_probe, NULL); /* which unmasks it */
         fake_hv_kick(0);
         usleep(200);
     }
-    CU_ASSERT_EQUAL(answered(&fronts[0]), 8);
-    CU_ASSERT(limit_throttled(limit) <= 12);
+    CU_ASSERT_EQUAL(front_answered(&fronts[0]), 8);
+    CU_ASSERT(limit_throttled(pk.limit) <= 12);
     start = now_ns();
     while (fake_hv_masked(0) && since_ms(start) < LATE_MS)
         unit_sleep(1);
@@ -262,13 +195,12 @@ static void indirect_is_refunded(void)
     begin(0, 100000);
     for (uint32_t i = 0; i < 16; i++) /* one sector of each page */
         segments[i] = (struct kit_segment){DATA, 0, 0};
-    kit_encode(&fronts[0].kit, fronts[0].asked++, &read);
-    __atomic_store_n(kit_req_prod(&fronts[0].kit), fronts[0].asked, __ATOMIC_RELEASE);
-    fake_hv_kick(0);
+    front_put(&fronts[0], read);
+    front_ask(&fronts[0]);
     await(16 * 512);
-    CU_ASSERT_EQUAL(limit_take(limit), 0);
-    limit_spend(limit, 100000);
-    CU_ASSERT_NOT_EQUAL(limit_take(limit), 0);
+    CU_ASSERT_EQUAL(limit_take(pk.limit), 0);
+    limit_spend(pk.limit, 100000);
+    CU_ASSERT_NOT_EQUAL(limit_take(pk.limit), 0);
     end();
 }
 
@@ -279,11 +211,11 @@ static void without_bytes(void)
 
     begin(0, 1);
     for (uint32_t i = 0; i < SLOTS; i++)
-        kit_encode(&fronts[0].kit, fronts[0].asked++, &flush);
+        front_put(&fronts[0], flush);
     ask(&fronts[0], 0, 0, 0);
     ask(&fronts[1], SLOTS, 11, 9); /* nine sectors a page */
     await(0);
-    CU_ASSERT_EQUAL(limit_throttled(limit), 0);
+    CU_ASSERT_EQUAL(limit_throttled(pk.limit), 0);
     end();
 }
 

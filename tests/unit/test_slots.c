@@ -213,10 +213,7 @@ static void model_shift(uint32_t e, uint64_t what)
         return;
     if (model.frost[e] == GROWING) {
         model_grown(e, what % 4);
-    } else if (model.frost[e] == THINNING) {
-        slots_thinned(model.slots, e);
-        model.frost[e] = THAWED;
-    } else if (model.frost[e] == FROZEN) {
+    } else if (model.frost[e] == THINNING || model.frost[e] == FROZEN) {
         slots_thaw(model.slots, e);
         model.frost[e] = THAWED;
     } else if (what % 5 == 0) {

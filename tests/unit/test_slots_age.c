@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * slots at the end of their generations: the last is handed out once, an empty extent begins anew,
- * and nothing wraps at the end of the epochs.
+ * and nothing wraps at the end of the epochs.  And how the maps that thinning gives are walked.
  */
 #include "unit.h"
 
+#include <string.h>
 #include "slots.h"
 
 #define N          SLOTS_PER_EXTENT
@@ -55,7 +56,7 @@ static bool thin_and_grow(bool *empty)
     uint32_t extent = slots_thin(slots, 1, NULL, NULL, map, empty);
     if (extent == SLOTS_NO_EXTENT)
         return false;
-    slots_thinned(slots, extent);
+    slots_thaw(slots, extent);
     CU_ASSERT_EQUAL(slots_grow(slots, false), extent);
     slots_grown(slots, extent, true);
     return true;
@@ -166,12 +167,43 @@ static void spoilt(void)
     slots_close(slots);
 }
 
+/* Runs found in a map are those it was made of, wherever words end. */
+static void map_runs(void)
+{
+    static const uint32_t runs[][2] = {{0, 1},     {2, 61},    {64, 64},
+                                       {130, 300}, {1000, 23}, {1023, 0}};
+    uint64_t map[SLOTS_WORDS] = {0}, all[SLOTS_WORDS];
+    uint32_t at = 0, sum = 0;
+
+    CU_ASSERT_EQUAL(slots_map_run(map, &at), 0);
+    CU_ASSERT_EQUAL(slots_map_count(map), 0);
+    for (uint32_t r = 0; r < 6; r++)
+        for (uint32_t i = 0; i < runs[r][1]; i++, sum++)
+            map[(runs[r][0] + i) / 64] |= 1ull << ((runs[r][0] + i) % 64);
+    CU_ASSERT_EQUAL(slots_map_count(map), sum);
+    at = 0;
+    for (uint32_t r = 0; r < 5; r++) {
+        uint32_t n = slots_map_run(map, &at);
+        CU_ASSERT(at == runs[r][0] && n == runs[r][1]);
+        at += n;
+    }
+    CU_ASSERT_EQUAL(slots_map_run(map, &at), 0);
+    memset(all, 0xff, sizeof(all));
+    at = 0;
+    CU_ASSERT(slots_map_run(all, &at) == N && at == 0);
+    at = N - 1;
+    CU_ASSERT(slots_map_run(all, &at) == 1 && at == N - 1);
+    at = N;
+    CU_ASSERT_EQUAL(slots_map_run(all, &at), 0);
+    CU_ASSERT_EQUAL(slots_map_count(all), N);
+}
+
 int suite_slots_age(void)
 {
     static const struct unit_case cases[] = {
         {"last count", last_count},   {"all at their last count", all_at_last_count},
         {"last epochs", last_epochs}, {"never wraps", never_wraps},
-        {"spoilt", spoilt},
+        {"spoilt", spoilt},           {"runs of a map", map_runs},
     };
 
     return UNIT_SUITE("slots_age", cases);

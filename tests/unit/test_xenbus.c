@@ -325,12 +325,35 @@ static void test_lost(void)
     test_run(&v, "release");
 }
 
+/* Views in which one row decides, which no story above comes by. */
+static void test_single_rows(void)
+{
+    static const struct {
+        struct xenbus_view view;
+        enum xenbus_action action;
+    } rows[] = {
+        {{XENBUS_UNKNOWN, XENBUS_INITIALISING, XENBUS_ONLINE}, XENBUS_NOTHING},
+        {{XENBUS_INITIALISING, XENBUS_INITIALISING, XENBUS_ONLINE}, XENBUS_PUBLISH},
+        {{XENBUS_UNKNOWN, XENBUS_INIT_WAIT, XENBUS_ONLINE}, XENBUS_CLOSE},
+        {{XENBUS_CLOSING, XENBUS_INIT_WAIT, XENBUS_ONLINE}, XENBUS_CLOSE},
+        {{XENBUS_CLOSED, XENBUS_INITIALISED, XENBUS_ONLINE}, XENBUS_CLOSE},
+        {{XENBUS_CONNECTED, XENBUS_CLOSING, XENBUS_LOST}, XENBUS_SHUT},
+        {{XENBUS_CONNECTED, XENBUS_CLOSING, 0}, XENBUS_NOTHING},
+        {{XENBUS_CONNECTED, XENBUS_CLOSING, XENBUS_ONLINE}, XENBUS_SHUT},
+        {{XENBUS_CONNECTED, XENBUS_CLOSING, XENBUS_ONLINE | XENBUS_DOOR}, XENBUS_NOTHING},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        CU_ASSERT_EQUAL(xenbus_decide(&rows[i].view), rows[i].action);
+}
+
 static void test_words(void)
 {
     CU_ASSERT_STRING_EQUAL(xenbus_word(XENBUS_INIT_WAIT), "InitWait");
     CU_ASSERT_STRING_EQUAL(xenbus_word(XENBUS_RECONFIGURED), "Reconfigured");
     CU_ASSERT_STRING_EQUAL(xenbus_word((enum xenbus_state)9), "Unknown");
     CU_ASSERT_STRING_EQUAL(xenbus_action_word(XENBUS_FORGET), "forget");
+    CU_ASSERT_STRING_EQUAL(xenbus_action_word((enum xenbus_action)(XENBUS_FORGET + 1)), "nothing");
 }
 
 int suite_xenbus(void)
@@ -349,6 +372,7 @@ int suite_xenbus(void)
         {"a failed vbd stays in InitWait", test_failed},
         {"a broken connection may be tried again", test_broken},
         {"a lost volume never comes back", test_lost},
+        {"rows by themselves", test_single_rows},
         {"states have words", test_words},
     };
     CU_pSuite suite = CU_add_suite("xenbus", NULL, NULL);
