@@ -17,6 +17,7 @@
 #include "log.h"
 #include "paths.h"
 #include "refresh.h"
+#include "suspend.h"
 #include "takeover.h"
 #include "vbd.h"
 
@@ -85,6 +86,7 @@ void life_free(struct life *life)
         return;
     while ((it = list_pop(&life->askers)))
         free(container_of(it, struct life_asker, link));
+    suspend_stop(life);
     loop_timer_stop(&life->timer);
     worker_close(life->worker);
     list_remove(&life->link);
@@ -212,6 +214,7 @@ int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life 
     if (!life)
         return -ENOMEM;
     life->phase = LIFE_SERVING;
+    suspend_begin(life);
     snprintf(life->uuid, sizeof(life->uuid), "%s", uuid);
     err = life_start(life, text);
     if (err && !life->worker) {
