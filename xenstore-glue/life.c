@@ -133,6 +133,7 @@ static void life_exited(void *owner, const char *how)
         return;
     }
     life->phase = LIFE_DEAD;
+    life->stray = false; /* nothing of it is left to be kept from harm */
     life_remove_files(life);
     vbd_life_died(life->glue, life);
     glue_changed(life->glue);

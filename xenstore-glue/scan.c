@@ -259,7 +259,7 @@ static bool scan_claim(struct scan *scan)
     {
         struct life *life = container_of(it, struct life, link);
 
-        life->stray = life->number < glue->known_since;
+        life->stray = life->phase != LIFE_DEAD && life->number < glue->known_since;
         forgot = forgot || life->stray;
     }
     if (forgot)

@@ -38,8 +38,8 @@ const struct tombstone *tombstones_find(const struct tombstones *all, const char
 
 /*
  * A record for `uuid`, at most one for each: on disk when this returns 1 or 0.
- * 1: it is new; 0: it was there; -EINVAL: not a UUID, nothing is remembered; other negative errno: it
- * is new or was there, but is not on disk, and holds as long as the daemon runs.
+ * 1: it is new; 0: it was there; -EINVAL, -ENOMEM: not a UUID, no memory, nothing is remembered; other
+ * negative errno: it holds as long as the daemon runs, but is not on disk.
  */
 int tombstones_add(struct tombstones *all, const char *uuid, uint32_t domid, int64_t since);
 

@@ -5,8 +5,8 @@
 # is the copy, whose memory would meet pristine volumes; the guest it was made of goes on, as long as
 # the toolstack lets it, on the same worker and with all it has written.
 #
-# The guest is writer.sh: each beat it writes a block and compares what it reads back, so beating on is
-# the proof. Its memory stands in the save files, on dom0's disk: no search for its marker here.
+# The guest is writer.sh: it is copied with a mounted file system and a page cache that is dirty, and reads
+# its name there afterwards; then each beat writes a block and compares what it reads back. Its memory stands in the save files, on dom0's disk: no search for its marker here.
 
 uuid=0e5ca1ed-5a4e-4d00-8000-00000000beef
 copies=/var/lib/save
@@ -46,14 +46,15 @@ check create guest_start walker
 check named guest_wait walker 240 named
 domid=$(guest_domid walker)
 pids=$(workers | xargs)
-guest_tell walker go
-check beats guest_beats walker
 check no-record-before [ ! -e "$record" ]
 
 check copy xl_logged save -c walker "$copies/copy"
 check copy-recorded [ -e "$record" ]
 check copy-logged grep -q "guest $domid ($uuid) is asked to suspend" "$DAEMON_LOG"
+# It has just read its name back from the disk, past its page cache.
+guest_tell walker go
 goes_on copy
+check copy-data guest_said walker 'pass reads-its-name'
 
 # Migration to this host itself: the receiving end is refused, the sending end has its guest back.
 check migrate-refused not migrate
