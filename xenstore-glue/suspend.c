@@ -65,18 +65,11 @@ void suspend_stop(struct life *life)
         xenstore_unwatch(life->glue->xs, path, path);
     }
     life->suspend.set = false;
-    life->suspend.missed = true;
 }
 
 void suspend_lost(struct glue *glue)
 {
-    list_for_each(it, &glue->lives)
-    {
-        struct life *life = container_of(it, struct life, link);
-
-        life->suspend.set = false;
-        life->suspend.missed = true;
-    }
+    list_for_each(it, &glue->lives) container_of(it, struct life, link)->suspend.set = false;
 }
 
 void suspend_watch_all(struct glue *glue)
@@ -110,9 +103,9 @@ static void suspend_record(struct life *life, const char *why)
     }
     life->suspend.told = life->suspend.told || err < 0;
     if (err > 0)
-        log_warn("guest %u (%s) %s: it goes on, but a saved or migrated copy, or a new start, is "
-                 "refused, because the key of its volumes ends with it and its memory does not "
-                 "fit pristine ones: ephemctl forget %s",
+        log_warn("guest %u (%s) %s: a saved or migrated copy, or a new start, will be refused, "
+                 "because the key of its volumes ends with it and its memory does not fit "
+                 "pristine ones, until: ephemctl forget %s",
                  life->domid, life->uuid, why, life->uuid);
 }
 

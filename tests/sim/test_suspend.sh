@@ -223,6 +223,16 @@ storm_hides() {
     shutdown_node 1 "" && ! recorded && busy_end recorded
 }
 
+# Without a UUID there is nothing to refuse it by: said, once.
+nameless() {
+    sim_domain 1 && xenstore-rm /local/domain/1/vm && disk 1 51712 "$DISK/base" || return 1
+    nameless_log=$(log_end)
+    for _ in 1 2 3; do shutdown_node 1 suspend && shutdown_node 1 "" || return 1; done
+    sleep 0.5
+    complaints "$nameless_log" | grep -c 'guest 1 is asked to suspend, and has no UUID' |
+        grep -x 1 && sim_destroy 1 && [ "$(complaints "$nameless_log" | wc -l)" = 1 ]
+}
+
 restarted() {
     fresh
     guest_up 1 || return 1
@@ -289,6 +299,7 @@ check "one that closes its disks leaves none" power_off
 check "suspended by an event channel, or without the node" silent
 check "a storm on control/shutdown is throttled, with one record and two lines" storm
 check "what a storm may have hidden is recorded" storm_hides
+check "a guest without a UUID is warned of" nameless
 check "records and watches survive the daemon" restarted
 check "a guest saved while no daemon ran is recorded" unwatched
 check "without a place for records they hold as long as the daemon" unwritable

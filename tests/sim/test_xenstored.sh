@@ -84,8 +84,19 @@ for line in open(sys.argv[1]):
 END
 }
 
+# A guest that ended at work after a time in which nobody watched it may have been saved.
+recorded() {
+    [ -e "$DISK/state/suspended/$1" ]
+}
+
+uuid_of() {
+    xenstore-read "/local/domain/$1/vm" | cut -c5-
+}
+
 remembers() {
-    blind || return 1
+    guest_up 3 || return 1
+    sim_front_bg 3 verify 600s
+    busy 3 && blind || return 1
     sim_freeze "$(cat "$SIM/pid/daemon")"
     remembers_status=0
     xenstored_again && put_back || remembers_status=1
@@ -95,10 +106,13 @@ remembers() {
     said 'has forgotten' && { echo "it has not"; return 1; }
     [ "$(worker_of 1)" = "$worker" ] && [ "$(backend 1 51712 state)" = 4 ] && moves &&
         guest_up 2 && sim_front 2 verify 50 && sim_destroy 2 || return 1
+    remembers_one=$(uuid_of 1) remembers_three=$(uuid_of 3)
+    sim_destroy 3 && recorded "$remembers_three" || return 1
     # It is watched again: the guest lets go.
     sim_end KILL front.1
     guest_write 1 51712 state 6
-    sim_wait $back/1/51712/state 6 -t 5 && sim_destroy 1 && sim_until 5 gone "$worker"
+    sim_wait $back/1/51712/state 6 -t 5 && sim_destroy 1 && sim_until 5 gone "$worker" &&
+        not recorded "$remembers_one"
 }
 
 forgets() {
