@@ -23,7 +23,7 @@ minutes() {
     case $1 in
     lint | docs) echo 1 ;;
     build) echo 1 ;;
-    check | serve) echo 3 ;;
+    check | serve) echo 4 ;;
     xen) echo 25 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
