@@ -135,7 +135,24 @@ static void status_print_guest(const json_t *guest)
     json_array_foreach(json_object_get(guest, "volumes"), i, volume) status_print_volume(volume);
 }
 
-static void status_print(const json_t *answer)
+/* Not only trouble: it is where an operator finds the UUIDs for `forget`. */
+static void status_print_suspended(const json_t *daemon)
+{
+    char since[32], name[64];
+    size_t i;
+    json_t *record;
+
+    json_array_foreach(json_object_get(daemon, "suspended"), i, record)
+    {
+        ctl_clean(ctl_text(record, "uuid"), name, sizeof(name));
+        printf("suspended: guest %s, domid %lld, at %s%s: no start until: ephemctl forget %s\n",
+               name, (long long)ctl_number(record, "domid"),
+               status_time(ctl_number(record, "since"), since),
+               json_is_false(json_object_get(record, "kept")) ? ", not on disk" : "", name);
+    }
+}
+
+static void status_print(const json_t *answer, bool all)
 {
     const json_t *daemon = json_object_get(answer, "daemon");
     char pool[1024];
@@ -147,6 +164,8 @@ static void status_print(const json_t *answer)
            ctl_clean(ctl_text(daemon, "pool"), pool, sizeof(pool)),
            json_array_size(json_object_get(answer, "guests")),
            json_is_false(json_object_get(daemon, "xenstore")) ? ", xenstored does not answer" : "");
+    if (all)
+        status_print_suspended(daemon);
     json_array_foreach(json_object_get(answer, "guests"), i, guest) status_print_guest(guest);
 }
 
@@ -164,7 +183,7 @@ int cmd_status(int argc, char **argv)
     if (json)
         ctl_print_json(answer);
     else
-        status_print(answer);
+        status_print(answer, !domain);
     json_decref(answer);
     return EXIT_SUCCESS;
 }

@@ -16,6 +16,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *line;
 } ctl_commands[] = {
+    {"forget", cmd_forget, "let a guest that was suspended start anew"},
     {"list", cmd_list, "guests and their ephemeral volumes"},
     {"refresh", cmd_refresh, "look now whether bases have grown"},
     {"status", cmd_status, "what guests use: pool, memory, requests, held writes"},

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+int cmd_forget(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_refresh(int argc, char **argv);
 int cmd_status(int argc, char **argv);

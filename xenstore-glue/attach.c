@@ -14,6 +14,7 @@
 
 #include "keys.h"
 #include "store.h"
+#include "suspend.h"
 
 #define ATTACH_PATIENCE 20000 /* ms, for a worker to take a volume */
 
@@ -265,6 +266,8 @@ void attach_open(struct vbd *vbd)
     err = attach_params(vbd, &spec, text);
     if (!err)
         err = life_check(glue, guest, uuid, text);
+    if (!err && !life_find(glue, guest))
+        err = suspend_judge(glue, guest, uuid, text);
     if (!err)
         err = store_open_base(&spec, &base, text);
     if (!err) {

@@ -5,6 +5,7 @@
  *   {"cmd":"list"}                                    guests and their volumes
  *   {"cmd":"status"} {"cmd":"status","domain":"NAME or DOMID"}   the same with numbers
  *   {"cmd":"refresh"} {"cmd":"refresh","domain":...}   looks at bases; answered with what has grown
+ *   {"cmd":"forget","domain":"UUID, NAME or DOMID"}   a suspended guest may start anew
  * Answers: {"ok":true,...} or {"ok":false,"error":"one line"}.  Peers: root or our own uid.
  * A client has one question under way; what it does not read stops only itself, and a minute
  * without a question ends it.

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suspend.h"
+
 #define DETACH_DRAIN 60000 /* ms a worker may take to finish accepted requests */
 #define DETACH_STEP  5000  /* ms for anything else */
 #define DETACH_GONE  8000  /* ms until a gone frontend's disk is Closed */
@@ -79,6 +81,8 @@ void detach_disconnect(struct vbd *vbd, bool force)
 
     if (!detach_may_ask(vbd))
         return;
+    if (force)
+        suspend_dropped(vbd->life);
     wire_start(&msg, WIRE_DISCONNECT, 0);
     msg.u.disconnect.id = (uint32_t)vbd->door_id;
     msg.u.disconnect.force = force;

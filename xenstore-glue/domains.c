@@ -48,7 +48,8 @@ bool domain_charge(struct domain *domain)
         return true;
     }
     if (!domain->warned)
-        log_warn("guest %u keeps rewriting its disks' states: looking once a second",
+        log_warn("guest %u keeps rewriting its disks' states or its shutdown node: looking once a "
+                 "second",
                  domain->domid);
     domain->warned = domain->throttled = true;
     return false;

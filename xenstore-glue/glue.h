@@ -16,6 +16,7 @@ struct rules;
 struct scan;
 struct control;
 struct extents;
+struct tombstones;
 
 struct glue {
     struct loop *loop;
@@ -24,9 +25,10 @@ struct glue {
     struct xenstore *xs;          /* NULL while xenstored cannot be reached */
     struct scan *scan;
     struct control *control;
-    struct extents *extents; /* devices of block: pools */
-    struct list lives;       /* struct life */
-    struct list vbds;        /* struct vbd */
+    struct extents *extents;       /* devices of block: pools */
+    struct tombstones *tombstones; /* guests that were suspended */
+    struct list lives;             /* struct life */
+    struct list vbds;              /* struct vbd */
     /* Lives with a lower number are stray: xenstore was not there when they began, and what is
      * missing in it was not taken away by the toolstack. */
     uint64_t known_since;

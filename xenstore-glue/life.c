@@ -17,6 +17,7 @@
 #include "log.h"
 #include "paths.h"
 #include "refresh.h"
+#include "suspend.h"
 #include "takeover.h"
 #include "vbd.h"
 
@@ -85,6 +86,7 @@ void life_free(struct life *life)
         return;
     while ((it = list_pop(&life->askers)))
         free(container_of(it, struct life_asker, link));
+    suspend_stop(life);
     loop_timer_stop(&life->timer);
     worker_close(life->worker);
     list_remove(&life->link);
@@ -131,6 +133,7 @@ static void life_exited(void *owner, const char *how)
         return;
     }
     life->phase = LIFE_DEAD;
+    life->stray = false; /* nothing of it is left to be kept from harm */
     life_remove_files(life);
     vbd_life_died(life->glue, life);
     glue_changed(life->glue);
@@ -212,6 +215,7 @@ int life_begin(struct glue *glue, uint32_t domid, const char *uuid, struct life 
     if (!life)
         return -ENOMEM;
     life->phase = LIFE_SERVING;
+    suspend_begin(life);
     snprintf(life->uuid, sizeof(life->uuid), "%s", uuid);
     err = life_start(life, text);
     if (err && !life->worker) {

@@ -17,6 +17,7 @@
 
 #include "glue.h"
 #include "rules.h"
+#include "suspend_watch.h"
 #include "wire.h"
 #include "worker.h"
 
@@ -64,7 +65,8 @@ struct life {
     bool stranger;         /* RESUMING: of another version, left alone */
     bool stray;            /* xenstore has forgotten its guest: nothing is concluded from that */
     bool hushed;           /* its end needs no log line: the cause was told */
-    unsigned int borne;    /* times its worker was waited for although it was late */
+    struct suspend_watch suspend;
+    unsigned int borne; /* times its worker was waited for although it was late */
 };
 
 /* The guest that `domid` belongs to.  (A stub domain's is its target; identity for now.) */

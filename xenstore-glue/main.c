@@ -26,6 +26,7 @@
 #include "scan.h"
 #include "store.h"
 #include "takeover.h"
+#include "tombstone.h"
 #include "vbd.h"
 
 struct daemon {
@@ -77,7 +78,7 @@ static int daemon_directory(const char *run_dir, const char *below)
         log_error("%s: %s", path, strerror(-err));
         return err;
     }
-    /* What stands in it decides which process is killed and who may ask. */
+    /* What stands in it decides which process is killed, who may ask and who may start. */
     if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022))
         return 0;
     log_error("%s: not a directory that we own and nobody else may write: remove it", path);
@@ -105,6 +106,16 @@ static int daemon_lock(struct daemon *d)
     if (ftruncate(d->lock, 0) || dprintf(d->lock, "%d\n", (int)getpid()) < 0)
         log_warn("%s: %s", path, strerror(errno));
     return 0;
+}
+
+/* Without what stands there a guest whose memory does not fit could be given a disk. */
+static int daemon_state(struct daemon *d)
+{
+    const char *dir = d->policy.state_dir;
+
+    if (daemon_directory(dir, "") || daemon_directory(dir, TOMBSTONE_DIR))
+        return -EIO;
+    return tombstones_open(dir, &d->glue.tombstones);
 }
 
 /* Inherited by the workers: locked memory without limit where we may, no core dumps, many fds. */
@@ -163,6 +174,9 @@ static int daemon_open(struct daemon *d)
         err = daemon_lock(d);
     if (err)
         return err;
+    err = daemon_state(d);
+    if (err)
+        return err;
     err = loop_open(&glue->loop);
     if (!err)
         err = daemon_signals(d);
@@ -202,6 +216,7 @@ static void daemon_close(struct daemon *d)
     list_for_each_safe(it, tmp, &glue->vbds) vbd_free(container_of(it, struct vbd, link));
     life_leave_all(glue);
     extents_close(glue);
+    tombstones_close(glue->tombstones);
     loop_remove(&d->signals);
     if (d->signals.fd >= 0)
         close(d->signals.fd);

@@ -25,6 +25,7 @@ static const char policy_help[] =
     "  --config-dir DIR  blkback-ephem.conf and domains/NAME.conf (/etc/blkback-ephem)\n"
     "  --worker PATH     the worker (/usr/libexec/blkback-ephem/blkback-ephem)\n"
     "  --run-dir DIR     sockets and pid file (/run/blkback-ephem)\n"
+    "  --state-dir DIR   which guests were suspended (/var/lib/blkback-ephem)\n"
     "  --threads N       ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
     "  --queues N        queues offered to a frontend, 1 to 16 (4)\n"
     "  --verbose         log every step\n"
@@ -34,12 +35,17 @@ static const char policy_help[] =
     "Stays in the foreground and logs on stderr.  On SIGTERM it exits and leaves the workers\n"
     "serving; the next blkback-ephemd with the same --run-dir takes them back.\n";
 
-static const struct option policy_options[] = {
-    {"pool", required_argument, NULL, 'p'},    {"config-dir", required_argument, NULL, 'c'},
-    {"worker", required_argument, NULL, 'w'},  {"run-dir", required_argument, NULL, 'r'},
-    {"threads", required_argument, NULL, 't'}, {"queues", required_argument, NULL, 'q'},
-    {"verbose", no_argument, NULL, 'v'},       {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0}};
+static const struct option policy_options[] = {{"pool", required_argument, NULL, 'p'},
+                                               {"config-dir", required_argument, NULL, 'c'},
+                                               {"worker", required_argument, NULL, 'w'},
+                                               {"run-dir", required_argument, NULL, 'r'},
+                                               {"threads", required_argument, NULL, 't'},
+                                               {"queues", required_argument, NULL, 'q'},
+                                               {"state-dir", required_argument, NULL, 's'},
+                                               {"verbose", no_argument, NULL, 'v'},
+                                               {"help", no_argument, NULL, 'h'},
+                                               {"version", no_argument, NULL, 'V'},
+                                               {NULL, 0, NULL, 0}};
 
 static int policy_number(const char *option, const char *text, uint32_t most, uint32_t *out)
 {
@@ -68,6 +74,9 @@ static int policy_option(struct policy *policy, int option)
         return 0;
     case 'r':
         policy->run_dir = optarg;
+        return 0;
+    case 's':
+        policy->state_dir = optarg;
         return 0;
     case 't':
         return policy_number("threads", optarg, WIRE_THREADS, &policy->threads);
@@ -104,6 +113,9 @@ static int policy_check(const struct policy *policy)
     else if (policy->run_dir[0] != '/' || strlen(policy->run_dir) > 64)
         fputs("blkback-ephemd: --run-dir takes an absolute path of at most 64 characters\n",
               stderr);
+    else if (policy->state_dir[0] != '/' || strlen(policy->state_dir) > 64)
+        fputs("blkback-ephemd: --state-dir takes an absolute path of at most 64 characters\n",
+              stderr);
     else
         return 0;
     return -EINVAL;
@@ -117,6 +129,7 @@ int policy_parse(int argc, char **argv, struct policy *policy)
     *policy = (struct policy){.worker = "/usr/libexec/blkback-ephem/blkback-ephem",
                               .run_dir = "/run/blkback-ephem",
                               .config_dir = "/etc/blkback-ephem",
+                              .state_dir = "/var/lib/blkback-ephem",
                               .threads = cpus > 4   ? 4
                                          : cpus < 1 ? 1
                                                     : (uint32_t)cpus,

@@ -13,6 +13,7 @@
 #include "refresh.h"
 #include "scan.h"
 #include "status.h"
+#include "suspend.h"
 #include "vbd.h"
 
 #define QUESTION_HOTPLUG 30000 /* ms */
@@ -143,6 +144,18 @@ static bool question_workers(struct control_client *client, const json_t *questi
     return true;
 }
 
+static bool question_forget(struct control_client *client, const json_t *question)
+{
+    const char *guest = json_string_value(json_object_get(question, "domain"));
+    char uuid[SUSPEND_UUID], text[WIRE_TEXT];
+
+    if (!guest)
+        return control_refuse(client, "forget: domain is missing");
+    if (suspend_forget(client->control->glue, guest, uuid, text))
+        return control_refuse(client, text);
+    return control_answer(client, json_pack("{s:b, s:s}", "ok", 1, "forgot", uuid));
+}
+
 bool question_ask(struct control_client *client, const char *line, size_t len)
 {
     json_t *question = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
@@ -159,6 +172,8 @@ bool question_ask(struct control_client *client, const char *line, size_t len)
         here = question_workers(client, question, CONTROL_WAITS_STATS);
     else if (!strcmp(cmd, "refresh"))
         here = question_workers(client, question, CONTROL_WAITS_REFRESH);
+    else if (!strcmp(cmd, "forget"))
+        here = question_forget(client, question);
     else
         here = control_refuse(client, "unknown cmd");
     json_decref(question);

@@ -19,6 +19,7 @@
 #include "log.h"
 #include "mark.h"
 #include "paths.h"
+#include "suspend.h"
 #include "vbd.h"
 
 #define SCAN_IDLE   10000 /* ms between scans that nothing asked for */
@@ -68,32 +69,38 @@ void glue_touched(struct glue *glue, uint32_t domid)
     scan_want(glue->scan);
 }
 
-static void scan_watch_domain(struct scan *scan, uint32_t domid, bool on)
+static void scan_unwatch_domain(struct scan *scan, uint32_t domid)
 {
+    struct life *life;
+
     list_for_each(it, &scan->glue->vbds)
     {
         struct vbd *vbd = container_of(it, struct vbd, link);
 
         if (vbd->id.domid == domid)
-            vbd_watch(vbd, on);
+            vbd_watch(vbd, false);
     }
+    life = life_find(scan->glue, life_guest_of(scan->glue, domid));
+    if (life)
+        suspend_stop(life);
 }
 
-/* A frontend's state was written. */
-static void scan_charge(struct scan *scan, uint32_t domid)
+/* The guest has written, or may have.  False: too often. */
+static bool scan_charge(struct scan *scan, uint32_t domid)
 {
     struct domain *domain = domain_find(&scan->domains, domid, true);
     bool throttled = domain && domain->throttled;
 
     if (!domain || domain_charge(domain)) {
         glue_touched(scan->glue, domid);
-        return;
+        return true;
     }
     if (throttled)
-        return;
-    scan_watch_domain(scan, domid, false);
+        return false;
+    scan_unwatch_domain(scan, domid);
     if (!scan->second.link.next || list_empty(&scan->second.link))
         loop_timer_set(scan->glue->loop, &scan->second, SCAN_SECOND);
+    return false;
 }
 
 static int scan_connect(struct scan *scan);
@@ -124,6 +131,7 @@ static void scan_lost(struct scan *scan)
     xenstore_close(scan->glue->xs);
     scan->glue->xs = NULL;
     list_for_each(it, &scan->glue->vbds) container_of(it, struct vbd, link)->watched = false;
+    suspend_lost(scan->glue);
     loop_timer_set(scan->glue->loop, &scan->second, SCAN_SECOND);
 }
 
@@ -131,12 +139,14 @@ static void scan_event(struct scan *scan, const char *token, const char *path)
 {
     uint32_t domid;
 
-    if (sscanf(token, "/local/domain/%u/", &domid) == 1)
-        scan_charge(scan, domid);
-    else if (sscanf(path, PATH_BACKEND "/%u", &domid) == 1 && domid < PATH_DOMIDS)
+    if (sscanf(token, "/local/domain/%u/", &domid) == 1) {
+        if (scan_charge(scan, domid) && suspend_is_ours(token))
+            suspend_event(scan->glue, domid);
+    } else if (sscanf(path, PATH_BACKEND "/%u", &domid) == 1 && domid < PATH_DOMIDS) {
         glue_touched(scan->glue, domid);
-    else
+    } else {
         glue_changed(scan->glue);
+    }
 }
 
 static void scan_ready(struct loop_source *source, uint32_t events)
@@ -249,7 +259,7 @@ static bool scan_claim(struct scan *scan)
     {
         struct life *life = container_of(it, struct life, link);
 
-        life->stray = life->number < glue->known_since;
+        life->stray = life->phase != LIFE_DEAD && life->number < glue->known_since;
         forgot = forgot || life->stray;
     }
     if (forgot)
@@ -305,6 +315,7 @@ static void scan_run(struct loop_timer *timer)
         scan_run_whole(scan);
     else
         scan_run_dirty(scan);
+    suspend_watch_all(glue);
     scan->last = loop_now();
     if (xenstore_lost(glue->xs)) {
         scan_lost(scan);

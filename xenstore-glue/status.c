@@ -13,6 +13,7 @@
 #include "extents.h"
 #include "life.h"
 #include "paths.h"
+#include "tombstone.h"
 #include "vbd.h"
 
 /* The domid a guest of ours is shown by: those of vbds, and those of lives without any. */
@@ -201,6 +202,20 @@ static json_t *status_guest(struct glue *glue, uint32_t domid, bool numbers)
     return guest;
 }
 
+static json_t *status_suspended(const struct tombstones *all)
+{
+    json_t *records = json_array();
+
+    for (size_t i = 0; i < tombstones_count(all); i++) {
+        const struct tombstone *at = tombstones_at(all, i);
+
+        json_array_append_new(records, json_pack("{s:s, s:i, s:I, s:b}", "uuid", at->uuid, "domid",
+                                                 (int)at->domid, "since", (json_int_t)at->since,
+                                                 "kept", at->kept));
+    }
+    return records;
+}
+
 static json_t *status_daemon(const struct glue *glue)
 {
     json_t *daemon = json_object();
@@ -212,6 +227,7 @@ static json_t *status_daemon(const struct glue *glue)
     json_object_set_new(daemon, "queues", status_number(glue->policy->queues));
     json_object_set_new(daemon, "xenstore", json_boolean(glue->xs != NULL));
     json_object_set_new(daemon, "pools", extents_status(glue));
+    json_object_set_new(daemon, "suspended", status_suspended(glue->tombstones));
     return daemon;
 }
 

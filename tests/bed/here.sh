@@ -33,6 +33,7 @@ cat >"$BED/run.env" <<-END
 	BED_CONSOLE=/dev/stdout
 	POOL=$BED/pool
 	RUN=$BED/run
+	STATE=$BED/state
 	LOGS=$BED/log
 	PROGRAMS=$BUILD
 	WORKER=$BUILD/blkback-ephem

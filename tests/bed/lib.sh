@@ -16,7 +16,7 @@
 BED=${BED:-/bed}
 . "$BED/run.env"
 : "${BED_CONSOLE:=/dev/console}" "${LOGS:=/var/log/bed}" "${RUN:=/run/blkback-ephem}"
-: "${POOL:=/var/lib/blkback-ephem/pool}" "${PROGRAMS:=/usr/sbin}" "${SCRIPT:=block-ephem}"
+: "${POOL:=/var/lib/blkback-ephem/pool}" "${STATE:=/var/lib/blkback-ephem}" "${PROGRAMS:=/usr/sbin}" "${SCRIPT:=block-ephem}"
 : "${WORKER:=/usr/libexec/blkback-ephem/blkback-ephem}"
 RESULTS=$LOGS/results
 CONTROL=$RUN/control.sock
@@ -214,7 +214,7 @@ status_number() { ephemctl status "$1" --json | sed -n "s/.*\"$2\": *\([0-9]*\).
 daemon_up() { [ -S "$CONTROL" ] && ephemctl list; }
 daemon_start() {
 	[ -x "$PROGRAMS/blkback-ephemd" ] || { echo "no blkback-ephemd in this image"; return 1; }
-	"$PROGRAMS/blkback-ephemd" --pool "dir:$POOL" --worker "$WORKER" --run-dir "$RUN" "$@" \
+	"$PROGRAMS/blkback-ephemd" --pool "dir:$POOL" --worker "$WORKER" --run-dir "$RUN" --state-dir "$STATE" "$@" \
 		</dev/null >>"$DAEMON_LOG" 2>&1 &
 	DAEMON=$!
 	wait_for 20 "the daemon" daemon_up

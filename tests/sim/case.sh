@@ -6,7 +6,8 @@
 #
 #   case_begin [OPTION]...       an instance with a daemon (options are the daemon's); sets
 #                                $DISK, a folder on a file system with O_DIRECT and O_TMPFILE;
-#                                the daemon's configuration is in $DISK/etc, which is not there
+#                                the daemon's configuration is in $DISK/etc, which is not there,
+#                                its records of suspended guests in $DISK/state
 #   check NAME COMMAND...        prints ok or not ok, and the command's last words if not ok
 #   skip NAME WHY
 #   daemon_start [OPTION]...     the daemon, until it answers; its log is $SIM/log/daemon; the
@@ -87,7 +88,8 @@ daemon_start() {
         TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}halt_on_error=0:exitcode=99" \
         UBSAN_OPTIONS=print_stacktrace=1 \
         "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$(daemon_worker)" \
-        --run-dir "$SIM/run" --config-dir "$DISK/etc" --threads 2 --verbose "$@"
+        --run-dir "$SIM/run" --config-dir "$DISK/etc" --state-dir "$DISK/state" --threads 2 \
+        --verbose "$@"
     sim_until 20 daemon_answers
 }
 

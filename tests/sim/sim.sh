@@ -7,7 +7,8 @@
 #   sim_start                      an own instance: pretended hypervisor, xenstored, log folder
 #   sim_run COMMAND...             runs a program in dom0 of this instance (in the foreground)
 #   sim_daemon NAME COMMAND...     the same in the background, log in $SIM/log/NAME
-#   sim_domain N [NAME [UUID]]     a running domain with its xenbus, known to xenstored
+#   sim_domain N [NAME [UUID]]     a running domain with its xenbus, known to xenstored; as with
+#                                  xl each has a UUID of its own, unless one is given
 #   sim_attach N DEVID TARGET [KEY=VALUE]...   one tap disk as libxl writes it; see toolstack.c
 #   sim_detach N DEVID             as libxl: online=0, state=5, wait for 6
 #   sim_front N ARGUMENT...        fxfront as domain N, in the foreground; see front/main.c
@@ -95,7 +96,7 @@ sim_start() {
 sim_domain() {
     "$B/tests/fxctl" create "$1" || { sim_fail "create $1"; return 1; }
     "$B/tests/toolstack" domain "$1" "${2:-guest$1}" \
-        "${3:-$(printf '00000000-0000-4000-8000-%012d' "$1")}" || return 1
+        "${3:-$(cat /proc/sys/kernel/random/uuid)}" || return 1
     sim_daemon "guestxs.$1" "$B/tests/guestxs" "$1" "$SIM/xenbus.$1"
     sim_until 30 test -S "$SIM/xenbus.$1"
 }

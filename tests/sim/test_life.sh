@@ -125,7 +125,7 @@ silent_worker() {
 second_daemon() {
     second_status=0
     sim_run "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$B/blkback-ephem" \
-        --run-dir "$SIM/run" >"$SIM/words" 2>&1 && second_status=1
+        --state-dir "$DISK/state" --run-dir "$SIM/run" >"$SIM/words" 2>&1 && second_status=1
     cat "$SIM/words"
     [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q 'another.*end it' "$SIM/words" &&
         return $second_status

@@ -38,7 +38,7 @@ unstarted() {
     unstarted_words=$1
     shift
     sim_run timeout 20 "$B/blkback-ephemd" --worker "$B/blkback-ephem" --run-dir "$SIM/run" \
-        --config-dir "$DISK/etc" "$@" >"$SIM/words" 2>&1 && { echo "it started"; return 1; }
+        --config-dir "$DISK/etc" --state-dir "$DISK/state" "$@" >"$SIM/words" 2>&1 && { echo "it started"; return 1; }
     cat "$SIM/words"
     [ "$(wc -l <"$SIM/words")" = 1 ] && grep -qF -e "$unstarted_words" "$SIM/words"
 }

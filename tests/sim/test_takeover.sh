@@ -25,7 +25,7 @@ sock_of() {
 # A daemon that must not start: --run-dir, words of its one line.
 refused_daemon() {
     sim_run timeout 20 "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$B/blkback-ephem" \
-        --run-dir "$1" >"$SIM/words" 2>&1 && { echo "it started"; return 1; }
+        --state-dir "$DISK/state" --run-dir "$1" >"$SIM/words" 2>&1 && { echo "it started"; return 1; }
     cat "$SIM/words"
     [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q "$2" "$SIM/words"
 }

@@ -7,6 +7,7 @@
  *   domain N NAME UUID             the nodes of a new domain
  *   attach N DEVID TARGET [K=V]... one tap disk; K=V changes a backend node, K= leaves it out
  *   detach N DEVID                 online=0, state=5, wait for 6, remove both folders
+ *   force N DEVID                  the same without the guest: its folder goes at once
  *   destroy N                      the same for all disks of a domain that is gone, then its nodes
  *   wait PATH VALUE... [-t SECS]   until the node has one of the values ("-": it does not exist)
  *
@@ -94,6 +95,10 @@ static int cmd_domain(int argc, char **argv)
         make_dir(t, path, 0, 0);
         snprintf(path, sizeof(path), "%s/device", dom);
         make_dir(t, path, 0, domid);
+        snprintf(path, sizeof(path), "%s/control", dom);
+        make_dir(t, path, 0, domid);
+        snprintf(path, sizeof(path), "%s/control/shutdown", dom);
+        make_dir(t, path, domid, 0);
         snprintf(path, sizeof(path), "%s/vm", dom);
         put(t, path, "%s", vm);
         snprintf(path, sizeof(path), "%s/name", dom);
@@ -277,6 +282,14 @@ static int cmd_detach(int argc, char **argv)
     return close_disk(&d, false);
 }
 
+static int cmd_force(int argc, char **argv)
+{
+    struct disk d = disk_of(argv[0], argv[1]);
+
+    (void)argc;
+    return close_disk(&d, true);
+}
+
 static int cmd_destroy(int argc, char **argv)
 {
     char path[128], *vm;
@@ -322,8 +335,8 @@ static const struct {
     int args;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"domain", 3, cmd_domain},   {"attach", 3, cmd_attach}, {"detach", 2, cmd_detach},
-    {"destroy", 1, cmd_destroy}, {"wait", 2, cmd_wait},
+    {"domain", 3, cmd_domain}, {"attach", 3, cmd_attach},   {"detach", 2, cmd_detach},
+    {"force", 2, cmd_force},   {"destroy", 1, cmd_destroy}, {"wait", 2, cmd_wait},
 };
 
 int main(int argc, char **argv)
@@ -336,6 +349,6 @@ int main(int argc, char **argv)
             die("connect to", "xenstored");
         return commands[i].run(argc - 2, argv + 2);
     }
-    fprintf(stderr, "usage: toolstack domain|attach|detach|destroy|wait ARGUMENT...\n");
+    fprintf(stderr, "usage: toolstack domain|attach|detach|force|destroy|wait ARGUMENT...\n");
     return 2;
 }

@@ -49,6 +49,8 @@
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
     X(reclaim)                                                                                     \
+    X(suspend)                                                                                     \
+    X(tombstone)                                                                                   \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \
     X(life)
