@@ -4,8 +4,10 @@
  */
 #include "wire.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -13,6 +15,14 @@
 #include <unistd.h>
 
 #define WIRE_TRIES 100
+#define WIRE_HEAD  offsetof(struct wire_msg, u)
+#define WIRE_SHORT (WIRE_HEAD + sizeof(struct wire_volume)) /* all but CONNECT */
+
+static_assert(sizeof(struct wire_hello) <= sizeof(struct wire_volume), "HELLO is short");
+static_assert(sizeof(struct wire_extents) <= sizeof(struct wire_volume), "EXTENTS are short");
+static_assert(sizeof(struct wire_reply) <= sizeof(struct wire_volume), "REPLY is short");
+static_assert(sizeof(struct wire_stats_volume) <= sizeof(struct wire_volume), "STATS are short");
+static_assert(sizeof(struct wire_stats_guest) <= sizeof(struct wire_volume), "STATS are short");
 
 static const struct timespec wire_pause = {.tv_nsec = 10 * 1000 * 1000};
 
@@ -21,6 +31,11 @@ void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie)
     memset(msg, 0, sizeof(*msg));
     msg->type = type;
     msg->cookie = cookie;
+}
+
+size_t wire_size(const struct wire_msg *msg)
+{
+    return msg->type == WIRE_CONNECT ? sizeof(*msg) : WIRE_SHORT;
 }
 
 /* The system is short of something for a moment; no reason to give up on the peer. */
@@ -35,7 +50,7 @@ int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int
         char bytes[CMSG_SPACE(WIRE_FDS * sizeof(int))];
         struct cmsghdr align;
     } control;
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg)};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = wire_size(msg)};
     struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 
     if (nfds > WIRE_FDS)
@@ -57,7 +72,7 @@ int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int
     }
     if (sent < 0)
         return errno == ECONNRESET ? -EPIPE : -errno;
-    return sent == (ssize_t)sizeof(*msg) ? 0 : -EPROTO;
+    return sent == (ssize_t)iov.iov_len ? 0 : -EPROTO;
 }
 
 static void wire_take_fds(struct msghdr *header, int fds[WIRE_FDS])
@@ -115,8 +130,9 @@ int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
     if (got < 0)
         return errno == ECONNRESET ? 0 : -errno;
     wire_take_fds(&header, fds);
-    if (got == (ssize_t)sizeof(*msg) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
-        wire_strings_end(msg))
+    memset((char *)msg + got, 0, sizeof(*msg) - (size_t)got);
+    if (got >= (ssize_t)WIRE_HEAD && got == (ssize_t)wire_size(msg) &&
+        !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) && wire_strings_end(msg))
         return 1;
     for (int i = 0; i < WIRE_FDS; i++)
         if (fds[i] >= 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * wire: the messages between the control plane (blkback-ephemd) and one guest's data plane
- * (blkback-ephem) over a SOCK_SEQPACKET socket.  One fixed-size message a packet, descriptors
- * beside it by SCM_RIGHTS.  Both ends check everything: a daemon taken over by xenstore input
+ * (blkback-ephem) over a SOCK_SEQPACKET socket.  One message a packet, of the size of its type
+ * (CONNECT is long, so that the others are not), descriptors beside it by SCM_RIGHTS.  Both ends check everything: a daemon taken over by xenstore input
  * must not break a worker, nor a worker taken over by a guest the daemon.
  *
  * Daemon to worker; each is answered by exactly one WIRE_REPLY with its cookie:
@@ -40,13 +40,14 @@
 #ifndef EPHEM_WIRE_H
 #define EPHEM_WIRE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION    2
+#define WIRE_VERSION    3
 #define WIRE_VOLUMES    32 /* volumes a guest */
 #define WIRE_DOORS      64 /* connected frontends a guest (guest and stub domain) */
 #define WIRE_THREADS    16
-#define WIRE_QUEUES     16
+#define WIRE_QUEUES     64
 #define WIRE_RING_PAGES 16
 #define WIRE_FDS        2
 #define WIRE_NOTE       1024
@@ -208,11 +209,14 @@ struct wire_msg {
 int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds);
 
 /*
- * Receives one message and up to WIRE_FDS close-on-exec descriptors, which are the caller's; unused
+ * Receives one message, zeroes behind a short one, and up to WIRE_FDS close-on-exec descriptors, which are the caller's; unused
  * places are -1.  1 on a message, 0 when the peer has hung up, -EAGAIN, -EPROTO on a wrong size,
  * an unterminated string or surplus descriptors (nothing is left open), else negative errno.
  */
 int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS]);
+
+/* Bytes of a message of this type on the socket. */
+size_t wire_size(const struct wire_msg *msg);
 
 /* Zeroes msg and sets type and cookie. */
 void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie);

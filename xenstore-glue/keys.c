@@ -2,7 +2,8 @@
 /*
  * keys: what frontends of twenty years write.  One page: `ring-ref`.  Several: `ring-ref0`.. with
  * `ring-page-order`, or `num-ring-pages` from older ones.  An order of 0 means either spelling.
- * `ring-ref0` without an order is never looked at: an earlier driver may have left it behind.
+ * `ring-ref0` without an order is never looked at: an earlier driver may have left it behind.  GRUB
+ * leaves `ring-ref` and `event-channel` behind as empty strings: an empty reference is none.
  */
 #include "keys.h"
 
@@ -32,6 +33,12 @@ static int keys_refuse(struct keys *k, int err, const char *fmt, ...)
     return err;
 }
 
+static int keys_not_number(struct keys *k, const char *node, uint64_t least, uint64_t most)
+{
+    return keys_refuse(k, -EINVAL, "%s is not a number from %llu to %llu", node,
+                       (unsigned long long)least, (unsigned long long)most);
+}
+
 /* 0 and *out; -ENOENT when there is no such node, -EINVAL with text when it is no such number. */
 static int keys_number(struct keys *k, const char *node, uint64_t least, uint64_t most,
                        uint64_t *out)
@@ -43,8 +50,7 @@ static int keys_number(struct keys *k, const char *node, uint64_t least, uint64_
         return err;
     if (!err && !parse_u64(value, most, out) && *out >= least)
         return 0;
-    return keys_refuse(k, -EINVAL, "%s is not a number from %llu to %llu", node,
-                       (unsigned long long)least, (unsigned long long)most);
+    return keys_not_number(k, node, least, most);
 }
 
 static int keys_missing(struct keys *k, int err, const char *node)
@@ -95,19 +101,22 @@ static int keys_order(struct keys *k, uint32_t *out, bool *given)
 
 static int keys_ref(struct keys *k, const char *prefix, int page, uint32_t *out)
 {
-    char node[64];
-    uint64_t value;
+    char node[64], value[32];
+    uint64_t ref;
 
     if (page < 0)
         snprintf(node, sizeof(node), "%sring-ref", prefix);
     else
         snprintf(node, sizeof(node), "%sring-ref%d", prefix, page);
-    int err = keys_number(k, node, 0, UINT32_MAX, &value);
-    if (!err)
-        *out = (uint32_t)value;
-    else if (err == -ENOENT)
+    int err = k->read(k->from, node, value, sizeof(value));
+    if (err == -ENOENT || (!err && !value[0])) {
         snprintf(k->text, WIRE_TEXT, "%s is missing", node);
-    return err;
+        return -ENOENT;
+    }
+    if (err || parse_u64(value, UINT32_MAX, &ref))
+        return keys_not_number(k, node, 0, UINT32_MAX);
+    *out = (uint32_t)ref;
+    return 0;
 }
 
 static int keys_queue(struct keys *k, const char *prefix, uint32_t order, bool given,

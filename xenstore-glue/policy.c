@@ -27,7 +27,7 @@ static const char policy_help[] =
     "  --run-dir DIR     sockets and pid file (/run/blkback-ephem)\n"
     "  --state-dir DIR   which guests were suspended (/var/lib/blkback-ephem)\n"
     "  --threads N       ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
-    "  --queues N        queues offered to a frontend, 1 to 16 (4)\n"
+    "  --queues N        queues offered to a frontend, 1 to 64 (4)\n"
     "  --verbose         log every step\n"
     "  --help            this text\n"
     "  --version         the version\n"

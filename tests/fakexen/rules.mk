@@ -19,9 +19,9 @@ FX_FLAGS := $(if $(filter 1,$(FX_SANITIZE)),$(CFLAGS),$(filter-out -fsanitize%,$
 FX_CFLAGS := -std=gnu11 -O2 -g -pthread $(FX_WARN) $(FX_FLAGS)
 
 FX_LIBS := libfakexen.so libxenevtchn.so.1 libxengnttab.so.1 libxencall.so.1 \
-           libxenforeignmemory.so.1 xsdopen.so
+           libxenforeignmemory.so.1 xsdopen.so slowaio.so
 FX_PROGRAMS := fxctl guestxs conformance fxfront toolstack fakeworker
-SIM_FRONT := main.c command.c handshake.c ring.c verify.c data.c
+SIM_FRONT := main.c command.c handshake.c ring.c verify.c raw.c crash.c data.c
 
 all-fakexen: $(addprefix $(FX)/,$(FX_LIBS)) $(addprefix $(B)/tests/,$(FX_PROGRAMS))
 
@@ -48,6 +48,8 @@ $(FX)/libxencall.so.1: $(FXSRC)/call.c $(FXSRC)/call.map $(FX_DEPS)
 $(FX)/libxenforeignmemory.so.1: $(FXSRC)/foreignmemory.c $(FXSRC)/foreignmemory.map $(FX_DEPS)
 	$(Q)$(fx_lib)
 $(FX)/xsdopen.so: $(FXSRC)/xsdopen.c | $(FX)
+	$(Q)$(CC) $(FX_CFLAGS) -fPIC -shared -o $@ $<
+$(FX)/slowaio.so: $(SIMSRC)/slowaio.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -fPIC -shared -o $@ $<
 
 fx_own = -L$(FX) -lfakexen -Wl,-rpath,'$$ORIGIN/fakexen'

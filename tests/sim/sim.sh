@@ -22,6 +22,8 @@
 #   sim_kill NAME                  kill -9 a daemon, then what the kernel does for a dead process
 #   sim_stop                       ends everything; fails if a domain left mappings or ports
 #
+# With SIM_TRACE set, $SIM/trace is xenstored's record of all that was asked and answered.
+#
 # Functions return non-zero on failure after showing the tails of the logs. One shell drives one
 # instance; parallel tests are parallel shells. Nothing is shared between instances, and what a test
 # leaves behind (a crash of the shell too) is ended by its EXIT trap.
@@ -88,7 +90,9 @@ sim_start() {
     trap 'exit 130' INT TERM
     sim_store=$("$sim_here/../fakexen/get-xenstored.sh") || return 1
     "$B/tests/fxctl" init || { sim_fail "fxctl init"; return 1; }
-    sim_daemon xenstored env LD_PRELOAD="$sim_libs/xsdopen.so" "$sim_store" -N -F "$SIM/xs/pid"
+    # shellcheck disable=SC2086 # words
+    sim_daemon xenstored env LD_PRELOAD="$sim_libs/xsdopen.so" "$sim_store" -N -F "$SIM/xs/pid" \
+        ${SIM_TRACE:+-T "$SIM/trace"}
     sim_until 30 xenstore-exists /tool
     xenstore-write /local/domain/0/domid 0 /local/domain/0/name Domain-0
 }

@@ -12,7 +12,7 @@
 
 #include "keys.h"
 
-#define NODES 24
+#define NODES (2 * WIRE_QUEUES + 2)
 
 int suite_keys(void);
 
@@ -39,13 +39,15 @@ static int test_reader(void *from, const char *node, char *out, size_t size)
     return -ENOENT;
 }
 
+static uint32_t test_offered = 4; /* queues */
+
 static int test_read(struct test_front *front, struct wire_door *door)
 {
     char text[WIRE_TEXT] = "";
     int err;
 
     memset(door, 0, sizeof(*door));
-    err = keys_read(test_reader, front, 4, door, text);
+    err = keys_read(test_reader, front, test_offered, door, text);
     /* Every refusal has words, and never the guest's. */
     CU_ASSERT_EQUAL(err != 0, text[0] != 0);
     CU_ASSERT_PTR_NULL(strstr(text, "evil"));
@@ -110,6 +112,12 @@ static void test_orders(void)
     front.nodes[6] = (struct test_node){"ring-ref", "9"};
     CU_ASSERT_EQUAL(test_read(&front, &door), 0); /* tapback's */
     CU_ASSERT_EQUAL(door.queue[0].refs[0], 9);
+    front.nodes[6].value = ""; /* as GRUB leaves it */
+    CU_ASSERT_EQUAL(test_read(&front, &door), 0);
+    CU_ASSERT_EQUAL(door.queue[0].refs[0], 5);
+    front.nodes[2].value = "";
+    CU_ASSERT_EQUAL(test_read(&front, &door), -EINVAL);
+    front.nodes[2].value = "5";
     front.nodes[1].value = "2";
     CU_ASSERT_EQUAL(test_read(&front, &door), 0);
     CU_ASSERT_EQUAL(door.order, 2);
@@ -221,6 +229,38 @@ static void test_first_wrong_queue(void)
     CU_ASSERT_STRING_EQUAL(text, "queue-0/ring-ref is not a number from 0 to 4294967295");
 }
 
+/* As many as a ring message has room for, whatever is offered. */
+static void test_many_queues(void)
+{
+    static char names[2 * WIRE_QUEUES][32], values[WIRE_QUEUES][8];
+    struct test_front *front = calloc(1, sizeof(*front));
+    struct wire_door door;
+
+    front->nodes[0] = (struct test_node){"multi-queue-num-queues", "64"};
+    for (int i = 0; i < WIRE_QUEUES; i++) {
+        snprintf(names[2 * i], sizeof(names[0]), "queue-%d/ring-ref", i);
+        snprintf(names[2 * i + 1], sizeof(names[0]), "queue-%d/event-channel", i);
+        snprintf(values[i], sizeof(values[0]), "%d", i + 1);
+        front->nodes[2 * i + 1] = (struct test_node){names[2 * i], values[i]};
+        front->nodes[2 * i + 2] = (struct test_node){names[2 * i + 1], values[i]};
+    }
+    test_offered = 64;
+    CU_ASSERT_EQUAL(test_read(front, &door), 0);
+    CU_ASSERT_EQUAL(door.queues, 64);
+    for (uint32_t i = 0; i < door.queues; i++)
+        CU_ASSERT(door.queue[i].refs[0] == i + 1 && door.queue[i].port == i + 1);
+    static const char *const bad[] = {"65", "1000", "0"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        front->nodes[0].value = bad[i];
+        test_offered = 64;
+        CU_ASSERT_EQUAL(test_read(front, &door), -EINVAL);
+        test_offered = 2000;
+        CU_ASSERT_EQUAL(test_read(front, &door), -EINVAL);
+    }
+    test_offered = 4;
+    free(front);
+}
+
 static void test_hostile_numbers(void)
 {
     static const char *const bad[] = {
@@ -256,6 +296,9 @@ int suite_keys(void)
         {"queues", test_queues},
         {"as many queues as offered", test_most_queues},
         {"the first wrong queue", test_first_wrong_queue},
+}
+
+        {"64 queues and no more", test_many_queues},
         {"numbers that are none", test_hostile_numbers},
     };
     CU_pSuite suite = CU_add_suite("keys", NULL, NULL);

@@ -82,24 +82,59 @@ static void round_trip(void)
     pair_close();
 }
 
+/* Only a ring's keys are long; a short message leaves nothing of an earlier one behind it. */
+static void sizes(void)
+{
+    struct wire_msg out, in;
+    int fds[WIRE_FDS];
+
+    pair_open();
+    wire_start(&out, WIRE_CONNECT, 1);
+    CU_ASSERT_EQUAL(wire_size(&out), sizeof(out));
+    memset(&out.u.door, 0xa5, sizeof(out.u.door));
+    CU_ASSERT_EQUAL(wire_send(far, &out, NULL, 0), 0);
+    CU_ASSERT_EQUAL_FATAL(wire_receive(near, &in, fds), 1);
+    CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof(in)), 0);
+    wire_start(&out, WIRE_STATS_VOLUME, 2);
+    CU_ASSERT(wire_size(&out) < sizeof(out) / 3);
+    CU_ASSERT_EQUAL(wire_send(far, &out, NULL, 0), 0);
+    CU_ASSERT_EQUAL_FATAL(wire_receive(near, &in, fds), 1);
+    CU_ASSERT_EQUAL(memcmp(&in, &out, sizeof(in)), 0);
+    pair_close();
+}
+
 static void wrong_sizes(void)
 {
-    static const size_t lengths[] = {1, 8, sizeof(struct wire_msg) - 1, sizeof(struct wire_msg) + 1,
+    static const enum wire_type types[] = {WIRE_STATS, WIRE_CONNECT};
+    static const size_t lengths[] = {1,
+                                     4,
+                                     7,
+                                     8,
+                                     sizeof(struct wire_msg) - 1,
+                                     sizeof(struct wire_msg) + 1,
                                      2 * sizeof(struct wire_msg)};
-    char *bytes = calloc(2, sizeof(struct wire_msg));
-    struct wire_msg in;
+    struct wire_msg *bytes = calloc(2, sizeof(*bytes)), in;
     int fds[WIRE_FDS];
 
     pair_open();
     unsigned int before = unit_fds();
     for (unsigned int n = 0; n <= WIRE_FDS; n++) {
         for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
+            bytes->type = types[n % ARRAY_SIZE(types)];
             send_raw(bytes, lengths[i], n);
             CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
             CU_ASSERT(fds[0] == -1 && fds[1] == -1);
             CU_ASSERT_EQUAL(unit_fds(), before);
         }
     }
+    /* One type's size is not another's. */
+    bytes->type = WIRE_STATS;
+    send_raw(bytes, sizeof(*bytes), 0);
+    CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
+    size_t length = wire_size(bytes);
+    bytes->type = WIRE_CONNECT;
+    send_raw(bytes, length, 0);
+    CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
     pair_close();
     free(bytes);
 }
@@ -113,7 +148,7 @@ static void surplus_descriptors(void)
     unsigned int before = unit_fds();
     wire_start(&out, WIRE_STATS, 1);
     for (unsigned int n = WIRE_FDS + 1; n <= 16; n++) {
-        send_raw(&out, sizeof(out), n);
+        send_raw(&out, wire_size(&out), n);
         CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
         CU_ASSERT(fds[0] == -1 && fds[1] == -1);
         CU_ASSERT_EQUAL(unit_fds(), before);
@@ -156,11 +191,11 @@ static void unterminated(void)
         wire_start(&out, rows[i].type, 1);
         char *string = (char *)&out + rows[i].offset;
         memset(string, 'x', rows[i].size);
-        send_raw(&out, sizeof(out), 2);
+        send_raw(&out, wire_size(&out), 2);
         CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
         CU_ASSERT_EQUAL(unit_fds(), before);
         string[rows[i].size - 1] = '\0';
-        send_raw(&out, sizeof(out), 0);
+        send_raw(&out, wire_size(&out), 0);
         CU_ASSERT_EQUAL(wire_receive(near, &in, fds), 1);
     }
     pair_close();
@@ -192,6 +227,7 @@ int suite_wire(void)
 {
     static const struct unit_case cases[] = {
         {"round trip", round_trip},
+        {"a size for each type", sizes},
         {"wrong sizes", wrong_sizes},
         {"surplus descriptors", surplus_descriptors},
         {"empty packet with a descriptor", empty_packet},

@@ -245,11 +245,48 @@ static int do_write_key(struct front *front, char **arg)
     return front_write_key(front, arg[0], arg[1]);
 }
 
+static int do_remove_key(struct front *front, char **arg)
+{
+    return front_remove_key(front, arg[0]);
+}
+
+/* Never longer than the most patient of drivers after kexec. */
 static int do_wait(struct front *front, char **arg)
 {
-    unsigned state = (unsigned)number(arg[0]);
+    unsigned states = 0;
 
-    return backend_wait(front, 1u << state, STALL_MS) == state ? 0 : -1;
+    for (char *at = arg[0]; *at; at += strspn(at, ","))
+        states |= 1u << strtoul(at, &at, 10);
+    return backend_wait(front, states, 5000) == 99 ? -1 : 0;
+}
+
+static int do_request(struct front *front, char **arg)
+{
+    return raw_request(front, arg[0]);
+}
+
+static int do_fire(struct front *front, char **arg)
+{
+    return crash_fire(front, !strcmp(arg[0], "write"), number(arg[1]) / SECTOR,
+                      number(arg[2]) / SECTOR, number(arg[3]));
+}
+
+static int do_forget(struct front *front, char **arg)
+{
+    (void)arg;
+    return crash_forget(front);
+}
+
+static int do_untouched(struct front *front, char **arg)
+{
+    (void)front, (void)arg;
+    return crash_untouched();
+}
+
+static int do_took(struct front *front, char **arg)
+{
+    (void)front;
+    return crash_took((int64_t)number(arg[0]), (int64_t)number(arg[1]));
 }
 
 static int do_settle(struct front *front, char **arg)
@@ -283,7 +320,13 @@ static const struct {
     {"pause", 0, do_pause},
     {"sleep", 1, do_sleep},
     {"write-key", 2, do_write_key},
+    {"remove-key", 1, do_remove_key},
     {"wait", 1, do_wait},
+    {"request", 1, do_request},
+    {"fire", 4, do_fire},
+    {"forget", 0, do_forget},
+    {"untouched", 0, do_untouched},
+    {"took", 2, do_took},
     {"settle", 0, do_settle},
     {"resized", 1, do_resized},
 };

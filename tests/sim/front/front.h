@@ -2,7 +2,8 @@
 /*
  * fxfront: a block frontend as an ordinary program, on the public APIs of libxengnttab (granting
  * side), libxenevtchn and libxenstore. Read main.c for what it is used for, then handshake.c
- * (xenstore), ring.c (shared ring and requests), command.c and verify.c (what is done with them).
+ * (xenstore), ring.c (shared ring and requests), command.c, verify.c, raw.c and crash.c (what is done
+ * with them).
  */
 #ifndef SIM_FRONT_H
 #define SIM_FRONT_H
@@ -18,7 +19,7 @@
 #define PAGE                   4096u
 #define SECTOR                 512u
 #define PAGE_SECTORS           (PAGE / SECTOR)
-#define MAX_QUEUES             16u
+#define MAX_QUEUES             64u
 #define MAX_ORDER              4u
 #define MAX_SEGS               1024u
 #define DIRECT_SEGS            11u
@@ -55,6 +56,10 @@ struct io {
     char *indirect;
     const uint32_t *indirect_refs;
     uint64_t tag; /* the submitter's */
+    uint64_t id;  /* in the ring: its index, unless raw */
+    bool raw;     /* the fields say what is written, sensible or not */
+    bool wrap;    /* raw: indirect, however few segments */
+    uint8_t flag; /* raw: of a discard */
 };
 
 struct queue {
@@ -76,6 +81,14 @@ struct setting {
     const char *key, *value; /* value null: leave the key out */
 };
 
+/* How a driver goes about the handshake. */
+#define MANNER_EARLY     1u  /* asks for nothing and waits for nothing before its keys */
+#define MANNER_BARE      2u  /* no transaction */
+#define MANNER_WHOLE     4u  /* the state in the keys' transaction */
+#define MANNER_KEEP      8u  /* what an earlier driver left behind stays */
+#define MANNER_SILENT    16u /* never Connected */
+#define MANNER_IMPATIENT 32u /* waits for as long as the backend is in InitWait, no longer */
+
 struct front {
     /* wishes, from the command line */
     unsigned devid, queues, order, segs, depth;
@@ -83,7 +96,9 @@ struct front {
     const char *protocol;
     struct setting setting[32];
     unsigned settings;
-    bool no_clamp; /* take the wishes even if the backend offers less */
+    unsigned direct; /* segments in a request that is not indirect */
+    bool no_clamp;   /* take the wishes even if the backend offers less */
+    unsigned manner;
     uint64_t span, seed;
     /* what the backend says */
     struct xs_handle *xsh;
@@ -108,6 +123,7 @@ int front_close(struct front *front);
 void front_settle(struct front *front);
 int front_resized(struct front *front, uint64_t sectors);
 int front_write_key(struct front *front, const char *key, const char *value);
+int front_remove_key(struct front *front, const char *key);
 
 /* ring.c; a queue belongs to one thread at a time */
 const struct abi *abi_find(const char *name);
@@ -127,6 +143,15 @@ uint64_t sector_hash(const char *sector);
 
 /* command.c: runs the words from *word on, as one command; 0 or -1 */
 int command_run(struct front *front, char ***word);
+
+/* raw.c: one request as the words say it; see there.  0 when it was answered as expected */
+int raw_request(struct front *front, char *words);
+
+/* crash.c: requests that nobody waits for, a connection that nobody ends, and what becomes of it */
+int crash_fire(struct front *front, bool write, uint64_t sector, uint64_t sectors, uint64_t seed);
+int crash_forget(struct front *front);
+int crash_untouched(void);
+int crash_took(int64_t least_ms, int64_t most_ms);
 
 /* verify.c: for `seconds`, or `count` requests if that is not 0 */
 int verify_run(struct front *front, unsigned seconds, uint64_t count);

@@ -3,7 +3,7 @@
  * The xenstore side, in the order of Linux's driver: wait for InitWait, read the limits, write the
  * keys in one transaction, Initialised; wait for Connected, read the properties, Connected. Every
  * key written can be replaced or left out by --set and --drop, the state Initialised too: that is
- * how a misbehaving guest is made.
+ * how a misbehaving guest is made.  --manner changes the order, for drivers that go another way.
  *
  * A frontend that finds itself closed, or connected by a predecessor that died, starts as Linux
  * does after kexec: 5, 6 and 1, following the backend.
@@ -161,6 +161,14 @@ static int put_number(struct front *front, xs_transaction_t t, const char *key, 
     return put(front, t, key, text);
 }
 
+int front_remove_key(struct front *front, const char *key)
+{
+    char path[192];
+
+    snprintf(path, sizeof(path), "%s/%s", front->dir, key);
+    return xs_rm(front->xsh, XBT_NULL, path) ? 0 : -1;
+}
+
 int front_write_key(struct front *front, const char *key, const char *value)
 {
     return write_raw(front, XBT_NULL, key, value);
@@ -198,8 +206,9 @@ static int put_queue(struct front *front, xs_transaction_t t, const struct queue
 /* A predecessor in the same guest may have left these, and they would change what we mean. */
 static void remove_stale(struct front *front, xs_transaction_t t)
 {
-    static const char *const keys[] = {"ring-page-order", "multi-queue-num-queues", "ring-ref",
-                                       "event-channel", "protocol"};
+    static const char *const keys[] = {"ring-page-order", "multi-queue-num-queues",
+                                       "ring-ref",        "event-channel",
+                                       "protocol",        "num-ring-pages"};
     char path[192];
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -212,7 +221,8 @@ static int put_all(struct front *front, xs_transaction_t t)
 {
     int err = 0;
 
-    remove_stale(front, t);
+    if (!(front->manner & MANNER_KEEP))
+        remove_stale(front, t);
     if (front->order)
         err |= put_number(front, t, "ring-page-order", front->order);
     if (front->queues > 1)
@@ -220,26 +230,40 @@ static int put_all(struct front *front, xs_transaction_t t)
     for (unsigned i = 0; i < front->queues; i++)
         err |= put_queue(front, t, &front->queue[i]);
     err |= put(front, t, "protocol", front->protocol);
-    /* What was set without being a key of ours is written as well. */
-    for (unsigned i = 0; i < front->settings; i++)
-        if (front->setting[i].value && strcmp(front->setting[i].key, "state"))
-            err |= write_raw(front, t, front->setting[i].key, front->setting[i].value);
+    /* What was set without being a key of ours is written as well; @ is the first ring page. */
+    for (unsigned i = 0; i < front->settings; i++) {
+        const struct setting *s = &front->setting[i];
+        char ref[16];
+
+        snprintf(ref, sizeof(ref), "%u", front->queue[0].ring_refs[0]);
+        if (s->value && strcmp(s->key, "state"))
+            err |= write_raw(front, t, s->key, strcmp(s->value, "@") ? s->value : ref);
+    }
     return err;
+}
+
+static int put_state(struct front *front, xs_transaction_t t)
+{
+    return put_number(front, t, "state", XenbusStateInitialised);
 }
 
 static int publish(struct front *front)
 {
+    bool whole = front->manner & MANNER_WHOLE;
+
+    if (front->manner & MANNER_BARE)
+        return put_all(front, XBT_NULL) || put_state(front, XBT_NULL) ? -1 : 0;
     for (;;) {
         xs_transaction_t t = xs_transaction_start(front->xsh);
 
         if (t == XBT_NULL)
             return -1;
-        if (put_all(front, t)) {
+        if (put_all(front, t) || (whole && put_state(front, t))) {
             xs_transaction_end(front->xsh, t, true);
             return -1;
         }
         if (xs_transaction_end(front->xsh, t, false))
-            return put_number(front, XBT_NULL, "state", XenbusStateInitialised);
+            return whole ? 0 : put_state(front, XBT_NULL);
         if (errno != EAGAIN)
             return -1;
     }
@@ -299,11 +323,19 @@ unsigned front_connect(struct front *front)
                       1u << XenbusStateConnected;
     unsigned ended = 1u << XenbusStateConnected | 1u << XenbusStateClosing |
                      1u << XenbusStateClosed;
-    unsigned state = make_initialising(front) ? 99 : backend_wait(front, usable, STALL_MS);
+    unsigned state = 0;
 
-    if (state == 99)
-        return state;
-    read_limits(front);
+    if (!(front->manner & MANNER_EARLY)) {
+        state = make_initialising(front) ? 99 : backend_wait(front, usable, STALL_MS);
+        if (state == 99)
+            return state;
+        read_limits(front);
+    }
+    /* Whose state may still be that of the last connection. */
+    if (front->manner & MANNER_EARLY)
+        ended = 1u << XenbusStateConnected;
+    if (front->manner & MANNER_IMPATIENT)
+        ended = ~(1u << XenbusStateInitWait);
     for (unsigned i = 0; i < front->queues; i++)
         if (queue_open(front, i)) {
             fprintf(stderr, "fxfront: queue %u: %s\n", i, strerror(errno));
@@ -311,10 +343,12 @@ unsigned front_connect(struct front *front)
         }
     if (publish(front))
         return 99;
-    state = backend_wait(front, ended, STALL_MS);
+    state = backend_wait(front, ended, front->manner & MANNER_EARLY ? 10000 : STALL_MS);
     if (state != XenbusStateConnected)
         return state;
-    if (read_properties(front) || set_state(front, XenbusStateConnected))
+    if (read_properties(front))
+        return 99;
+    if (!(front->manner & MANNER_SILENT) && set_state(front, XenbusStateConnected))
         return 99;
     front->connected = true;
     return state;

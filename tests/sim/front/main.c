@@ -22,18 +22,21 @@
 static const char usage[] =
     "usage: fxfront [--domid N] [--devid N] [--queues N] [--ring-order K] [--indirect SEGS]\n"
     "               [--protocol x86_64-abi|x86_32-abi] [--depth N] [--span BYTES] [--seed N]\n"
-    "               [--set KEY=VALUE]... [--drop KEY]... [--no-clamp] [--refused] [COMMAND]...\n"
+    "               [--set KEY=VALUE]... [--drop KEY]... [--no-clamp] [--refused] [--direct SEGS]\n"
+    "               [--manner early,bare,whole,keep,silent,impatient] [COMMAND]...\n"
     "commands: verify COUNT|SECONDSs, pattern|check OFFSET LEN SEED,\n"
     "          checkzero|discard OFFSET LEN, flush, readsha OFFSET LEN, expect-error COMMAND,\n"
-    "          info, write-key KEY VALUE, wait BACKEND-STATE, settle, resized SECTORS,\n"
-    "          sleep MS, close, reopen, die, pause\n";
+    "          info, write-key KEY VALUE, remove-key KEY, wait BACKEND-STATE[,STATE]...,\n"
+    "          settle, resized SECTORS, sleep MS, close, reopen, die, pause, request FIELD=N,...,\n"
+    "          fire read|write OFFSET LEN SEED, forget, untouched, took LEAST-MS MOST-MS\n";
 
 static const struct option options[] = {
     {"domid", 1, NULL, 'D'},   {"devid", 1, NULL, 'd'},    {"queues", 1, NULL, 'q'},
     {"depth", 1, NULL, 'n'},   {"span", 1, NULL, 'S'},     {"ring-order", 1, NULL, 'o'},
     {"seed", 1, NULL, 'r'},    {"set", 1, NULL, 's'},      {"protocol", 1, NULL, 'p'},
     {"drop", 1, NULL, 'x'},    {"no-clamp", 0, NULL, 'c'}, {"indirect", 1, NULL, 'i'},
-    {"refused", 0, NULL, 'R'}, {"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
+    {"refused", 0, NULL, 'R'}, {"help", 0, NULL, 'h'},     {"manner", 1, NULL, 'm'},
+    {"direct", 1, NULL, 'e'},  {NULL, 0, NULL, 0},
 };
 
 static void add_setting(struct front *front, char *text, bool drop)
@@ -48,6 +51,22 @@ static void add_setting(struct front *front, char *text, bool drop)
     if (!drop)
         *value++ = 0;
     front->setting[front->settings++] = (struct setting){text, drop ? NULL : value};
+}
+
+static bool take_manner(struct front *front, char *text)
+{
+    static const char *const words[] = {"early", "bare", "whole", "keep", "silent", "impatient"};
+
+    for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) {
+        size_t i = 0;
+
+        while (i < sizeof(words) / sizeof(words[0]) && strcmp(words[i], word))
+            i++;
+        if (i == sizeof(words) / sizeof(words[0]))
+            return false;
+        front->manner |= 1u << i;
+    }
+    return true;
 }
 
 static bool take_number(struct front *front, int option, uint64_t n)
@@ -65,6 +84,9 @@ static bool take_number(struct front *front, int option, uint64_t n)
     case 'i':
         front->segs = (unsigned)n;
         return n <= MAX_SEGS;
+    case 'e':
+        front->direct = (unsigned)n;
+        return n >= 1 && n <= DIRECT_SEGS;
     case 'n':
         front->depth = (unsigned)n;
         return n >= 1;
@@ -94,6 +116,8 @@ static bool take_option(struct front *front, int option, bool *refused)
     case 'R':
         *refused = true;
         return true;
+    case 'm':
+        return take_manner(front, optarg);
     case 'p':
         front->protocol = optarg;
         front->abi = abi_find(optarg);
@@ -140,6 +164,7 @@ int main(int argc, char **argv)
     static struct front front = {.devid = 51712,
                                  .queues = 1,
                                  .segs = 32,
+                                 .direct = DIRECT_SEGS,
                                  .depth = 16,
                                  .span = 64u << 20,
                                  .seed = 1,

@@ -58,7 +58,7 @@ static char *slot_at(const struct queue *queue, uint32_t at)
 /* The most sectors that one request can carry. */
 unsigned io_capacity(const struct front *front)
 {
-    return (front->segs > DIRECT_SEGS ? front->segs : DIRECT_SEGS) * PAGE_SECTORS;
+    return (front->segs > DIRECT_SEGS ? front->segs : front->direct) * PAGE_SECTORS;
 }
 
 static unsigned pages_per_io(const struct front *front)
@@ -87,6 +87,7 @@ static int make_ios(struct queue *queue)
 
         io->queue = queue;
         io->index = i;
+        io->id = i;
         io->pages = queue->pool + (size_t)i * per_io * PAGE;
         io->refs = queue->pool_refs + (size_t)i * per_io;
         io->indirect = io->pages + (size_t)data_pages * PAGE;
@@ -220,17 +221,16 @@ static void put_indirect(char *slot, const struct abi *abi, const struct io *io)
 
 static void put_request(char *slot, const struct abi *abi, const struct io *io)
 {
-    uint64_t id = io->index;
-
     memset(slot, 0, abi->slot);
-    memcpy(slot + abi->id, &id, 8);
+    memcpy(slot + abi->id, &io->id, 8);
     memcpy(slot + abi->sector, &io->sector, 8);
-    if (io->nsegs > DIRECT_SEGS) {
+    if (io->nsegs > DIRECT_SEGS || io->wrap) {
         put_indirect(slot, abi, io);
         return;
     }
     slot[0] = (char)io->op;
     if (io->op == BLKIF_OP_DISCARD) {
+        slot[1] = (char)io->flag;
         memcpy(slot + abi->discard_count, &io->sectors, 8);
         return;
     }
@@ -245,13 +245,32 @@ void queue_submit(struct queue *queue, struct io *io)
     uint32_t before = queue->produced;
     uint32_t event;
 
-    if (io->op == BLKIF_OP_DISCARD || io->op == BLKIF_OP_FLUSH_DISKCACHE)
+    if (!io->raw && (io->op == BLKIF_OP_DISCARD || io->op == BLKIF_OP_FLUSH_DISKCACHE))
         io->nsegs = 0;
     put_request(slot_at(queue, queue->produced++), queue->front->abi, io);
     atomic_store(counter(queue, REQ_PROD), queue->produced);
     event = atomic_load(counter(queue, REQ_EVENT));
     if (queue->produced - event < queue->produced - before)
         xenevtchn_notify(queue->xce, (evtchn_port_t)queue->port);
+}
+
+/* One in flight with that id; ids may be the same, operations then tell them apart. */
+static struct io *answered(struct queue *queue, uint64_t id, uint8_t op)
+{
+    struct io *other = NULL;
+
+    for (unsigned i = 0; i < queue->depth; i++) {
+        struct io *io = &queue->ios[i];
+
+        if (!io->busy || io->id != id)
+            continue;
+        if (io->op == op)
+            return io;
+        other = io;
+    }
+    broken(queue, other ? "response with another operation than the request's"
+                        : "response to an id that is not in flight");
+    return NULL;
 }
 
 static struct io *take_response(struct queue *queue)
@@ -263,11 +282,7 @@ static struct io *take_response(struct queue *queue)
     struct io *io;
 
     memcpy(&id, at, 8);
-    if (id >= queue->depth || !queue->ios[id].busy)
-        broken(queue, "response to an id that is not in flight");
-    io = &queue->ios[id];
-    if (at[8] != (char)io->op)
-        broken(queue, "response with another operation than the request's");
+    io = answered(queue, id, (uint8_t)at[8]);
     memcpy(&io->status, at + 10, 2);
     queue->consumed++;
     return io;
