@@ -296,8 +296,6 @@ int suite_keys(void)
         {"queues", test_queues},
         {"as many queues as offered", test_most_queues},
         {"the first wrong queue", test_first_wrong_queue},
-}
-
         {"64 queues and no more", test_many_queues},
         {"numbers that are none", test_hostile_numbers},
     };
