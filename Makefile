@@ -25,7 +25,7 @@ Q       := $(if $(V),,@)
 
 # Everything the project needs to be built, tested and shown, as Debian packages.
 DEPS := gcc make pkg-config git libxen-dev xenstore-utils libssl-dev libaio-dev liblz4-dev libjansson-dev \
-        libinih-dev libblkid-dev libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
+        libinih-dev libblkid-dev libseccomp-dev libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
         qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio kmod busybox-static xz-utils fio \
         nbdkit libnbd-bin python3 perl procps util-linux
 
@@ -59,7 +59,7 @@ PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
 
 all: $(addprefix $(B)/,$(PROGRAMS))
 
-LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4 -lblkid
+LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4 -lblkid -lseccomp
 LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson -linih -lblkid
 LIBS_ephemctl       := -ljansson
 LIBS_block-ephem    := -lxenstore -ljansson

@@ -40,8 +40,8 @@ fx_lib = $(CC) $(FX_CFLAGS) -fPIC -shared -Wl,-soname,$(@F) -o $@ $(filter %.c,$
 
 $(FX)/libxenevtchn.so.1: $(FXSRC)/evtchn.c $(FXSRC)/evtchn.map $(FX_DEPS)
 	$(Q)$(fx_lib)
-$(FX)/libxengnttab.so.1: $(FXSRC)/gnttab.c $(FXSRC)/gntshr.c $(FXSRC)/gnttab.map \
-		$(FXSRC)/gnttab.h $(FX_DEPS)
+$(FX)/libxengnttab.so.1: $(FXSRC)/gnttab.c $(FXSRC)/gntshr.c $(FXSRC)/root.c \
+		$(FXSRC)/gnttab.map $(FXSRC)/gnttab.h $(FX_DEPS)
 	$(Q)$(fx_lib)
 $(FX)/libxencall.so.1: $(FXSRC)/call.c $(FXSRC)/call.map $(FX_DEPS)
 	$(Q)$(fx_lib)
