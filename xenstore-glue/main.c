@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "control.h"
 #include "extents.h"
 #include "glue.h"
@@ -150,6 +151,20 @@ static void daemon_try_pool(const struct daemon *d)
         close(pool.fd);
 }
 
+static int daemon_cgroup(struct daemon *d)
+{
+    char text[WIRE_TEXT];
+
+    if (d->policy.cgroup == CGROUP_OFF)
+        return 0;
+    int err = cgroup_open(&d->glue.cgroup, text);
+    if (err && d->policy.cgroup == CGROUP_ON)
+        log_error("--cgroup on: %s", text);
+    else if (err)
+        log_info("workers have no control groups of their own: %s", text);
+    return d->policy.cgroup == CGROUP_ON ? err : 0;
+}
+
 static int daemon_open(struct daemon *d)
 {
     struct glue *glue = &d->glue;
@@ -161,6 +176,8 @@ static int daemon_open(struct daemon *d)
     int err = daemon_rules(d);
     if (!err)
         err = daemon_lock(d);
+    if (!err)
+        err = daemon_cgroup(d);
     if (err)
         return err;
     err = loop_open(&glue->loop);
@@ -202,6 +219,7 @@ static void daemon_close(struct daemon *d)
     list_for_each_safe(it, tmp, &glue->vbds) vbd_free(container_of(it, struct vbd, link));
     life_leave_all(glue);
     extents_close(glue);
+    cgroup_close(glue->cgroup);
     loop_remove(&d->signals);
     if (d->signals.fd >= 0)
         close(d->signals.fd);

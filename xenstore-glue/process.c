@@ -95,6 +95,12 @@ void process_reap(int pidfd, char *how, size_t size)
         snprintf(how, size, "ended");
     else if (info.si_code == CLD_EXITED)
         snprintf(how, size, "exited with status %d", info.si_status);
+    else if (info.si_status == SIGSYS)
+        snprintf(
+            how, size,
+            "was killed by its sandbox (signal %d): it made a system call that no worker makes, "
+            "so its guest may have taken it over",
+            SIGSYS);
     else
         snprintf(how, size, "was killed by signal %d", info.si_status);
 }
