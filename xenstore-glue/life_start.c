@@ -11,11 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -186,14 +187,19 @@ static void life_close_fds(const int fds[2])
             close(fds[i]);
 }
 
-/* What a directory has room for; in memory (tmpfs), a worker's pool is counted with its own memory. */
-static uint64_t life_pool_room(const struct life *life, int fd)
+/* The most memory its worker may have; 0: no bound, as for a directory in memory (tmpfs), whose files
+ * are counted as their writer's. */
+static uint64_t life_memory(const struct life *life, int fd)
 {
-    struct statvfs st;
+    struct statfs st;
+    uint64_t room = 0;
 
-    if (life->pool.kind != WIRE_POOL_DIR || fd < 0 || fstatvfs(fd, &st))
-        return 0;
-    return (uint64_t)st.f_blocks * st.f_frsize;
+    if (life->pool.kind == WIRE_POOL_DIR) {
+        if (fstatfs(fd, &st) || st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
+            return 0;
+        room = (uint64_t)st.f_blocks * (uint64_t)st.f_frsize;
+    }
+    return cgroup_memory(&life->pool, life->threads, room);
 }
 
 /* Before it is told anything.  Without groups, or with `auto` where it fails, it goes without. */
@@ -204,9 +210,7 @@ static int life_confine(struct life *life, int pool)
 
     if (!glue->cgroup)
         return 0;
-    struct cgroup_limits limits = {
-        .threads = life->threads,
-        .bytes = cgroup_memory(&life->pool, life->threads, life_pool_room(life, pool))};
+    struct cgroup_limits limits = {.threads = life->threads, .bytes = life_memory(life, pool)};
     int err = cgroup_add(glue->cgroup, life->domid, life->number, worker_pid(life->worker), &limits,
                          text);
     if (!err)
