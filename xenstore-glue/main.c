@@ -176,8 +176,6 @@ static int daemon_open(struct daemon *d)
     int err = daemon_rules(d);
     if (!err)
         err = daemon_lock(d);
-    if (!err)
-        err = daemon_cgroup(d);
     if (err)
         return err;
     err = loop_open(&glue->loop);
@@ -195,6 +193,10 @@ static int daemon_open(struct daemon *d)
                       strerror(-err));
         return err;
     }
+    /* Nobody else serves this host: what is told from here on is told once. */
+    err = daemon_cgroup(d);
+    if (err)
+        return err;
     err = extents_open(glue);
     if (!err)
         err = takeover_start(glue);
