@@ -147,6 +147,32 @@ neighbour_is_served() {
     kill -0 "$other" && front_ended 2 && sim_destroy 1 && sim_destroy 2
 }
 
+# ---- control groups ----
+
+other_daemon() {
+    sim_run timeout 20 "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$B/blkback-ephem" \
+        --run-dir "$SIM/run" --config-dir "$DISK/etc" "$@"
+}
+
+# Where there are none: auto says so, once, and serves; on does not start.  Where there are, workers are
+# in them.
+control_groups() {
+    if ! grep -q '^<6>.*: workers have no control groups of their own: ' "$SIM/log/daemon"; then
+        fresh && grep "^0::.*/guest-$next-" "/proc/$pid/cgroup" && sim_destroy "$next"
+        return
+    fi
+    [ "$(grep -c 'control groups of their own' "$SIM/log/daemon")" = 1 ] && daemon_left || return 1
+    group_status=0
+    other_daemon --cgroup on >"$SIM/words" 2>&1 && group_status=1
+    cat "$SIM/words"
+    [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q -e '--cgroup on: ' "$SIM/words" || group_status=1
+    other_daemon --cgroup maybe 2>&1 | grep -q "takes auto, on or off, not 'maybe'" || group_status=1
+    group_log=$(log_end)
+    daemon_start --cgroup off || return 1
+    log_since "$group_log" | grep 'control group' && group_status=1
+    return $group_status
+}
+
 case_begin
 check "filters in all threads before the ring is known" filtered_before_ring
 [ -n "$SANITIZED" ] || check "no more threads" no_more_threads
@@ -183,4 +209,5 @@ deadly "a mount" '-[0-9]+' mount @none @/nowhere @tmpfs 0 0
 deadly "rings of the kernel" '-[0-9]+|[0-9]+' io_uring_setup 0 0
 deadly "a program for the kernel" '-[0-9]+' bpf 0 0 0
 deadly "another id" 0 setuid 0
+check "control groups, or a line that there are none" control_groups
 case_end
