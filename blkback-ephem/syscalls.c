@@ -143,8 +143,8 @@ struct syscalls_errno {
 static const struct syscalls_errno syscalls_errnos[] = {
     /* Its flags lie in memory.  pthread_create() takes clone() then, whose flags can be looked at. */
     {CALL(clone3, SETUP), ENOSYS},
-    /* Is standard output a terminal? */
-    {CALL_IS(ioctl, SERVE, 1, 0x5401 /* TCGETS */), ENOTTY},
+    /* Are standard output and error terminals?  libxenevtchn asks that for each handle. */
+    {CALL_IS(ioctl, ALWAYS, 1, 0x5401 /* TCGETS */), ENOTTY},
 };
 
 #if SYSCALLS_REPORTS

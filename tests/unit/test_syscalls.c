@@ -85,6 +85,7 @@ static const struct attempt attempts[] = {
      SYS_ioctl,
      {-1, 0x00084501, 0},
      SYSCALLS_WORKER_SETUP | SYSCALLS_WORKER},
+    {"TCGETS", SYS_ioctl, {2, 0x5401, 0}, ALL}, /* by an errno */
     {"BLKDISCARD", SYS_ioctl, {-1, BLKDISCARD, 0}, ALL},
     {"F_SETLEASE", SYS_fcntl, {-1, F_SETLEASE, F_UNLCK}, ALL},
     {"sendmsg", SYS_sendmsg, {-1, 0, 0}, ALL},
