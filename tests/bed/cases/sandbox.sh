@@ -54,7 +54,7 @@ shut_in() {
 		check "namespace-$space" [ "$(readlink "/proc/$left/ns/$space")" != "$(readlink "/proc/self/ns/$space")" ]
 		check "namespace-$space-its-own" [ "$(readlink "/proc/$left/ns/$space")" != "$(readlink "/proc/$right/ns/$space")" ]
 	done
-	is root "$(cut -d' ' -f1-4 "/proc/$left/mounts")" "none / tmpfs ro,nosuid,nodev,noexec,relatime,size=4k,mode=555"
+	is root "$(cut -d, -f1-4 "/proc/$left/mounts")" "none / tmpfs ro,nosuid,nodev,noexec"
 	is root-empty "$(find "/proc/$left/root/" -mindepth 1 | wc -l)" 0
 	for task in "/proc/$left/task"/*; do
 		task=$left/task/${task##*/}
