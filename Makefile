@@ -26,7 +26,7 @@ Q       := $(if $(V),,@)
 
 # Everything the project needs to be built, tested and shown, as Debian packages.
 DEPS := gcc make pkg-config git libxen-dev xenstore-utils libssl-dev libaio-dev liblz4-dev libjansson-dev \
-        libinih-dev libblkid-dev libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
+        libinih-dev libblkid-dev libseccomp-dev libcunit1-dev clang clang-format libclang-rt-dev valgrind shellcheck mandoc jq \
         qemu-system-x86 qemu-utils mmdebstrap e2fsprogs cpio kmod busybox-static xz-utils fio \
         nbdkit libnbd-bin python3 perl procps util-linux
 
@@ -60,7 +60,7 @@ PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
 
 all: $(addprefix $(B)/,$(PROGRAMS))
 
-LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4 -lblkid
+LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4 -lblkid -lseccomp
 LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson -linih -lblkid
 LIBS_ephemctl       := -ljansson
 LIBS_block-ephem    := -lxenstore -ljansson
@@ -86,7 +86,7 @@ UNIT_REPLACED := main guest serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
-                reclaim.o process.o suspend_watch.o tombstone.o)
+                reclaim.o process.o suspend_watch.o tombstone.o cgroup.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	@echo "LD $@"

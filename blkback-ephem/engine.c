@@ -152,12 +152,20 @@ out:
     return 0;
 }
 
+static void engine_runs(void *arg)
+{
+    (void)arg;
+}
+
 int engine_start(struct engine *engine)
 {
     int err = pool_start(engine->pool);
 
     for (uint32_t i = 0; i < engine->count && !err; i++)
         err = iothread_start(engine->threads[i]);
+    /* What a thread needs for its start alone it has done. */
+    for (uint32_t i = 0; i < engine->count && !err; i++)
+        iothread_call(engine->threads[i], engine_runs, NULL);
     return err;
 }
 

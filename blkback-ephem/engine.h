@@ -31,7 +31,7 @@ struct engine_config {
  */
 int engine_open(struct engine **out, const struct engine_config *config, char text[ENGINE_TEXT]);
 
-/* Starts the threads; after the privileges are gone.  0 or negative errno. */
+/* Starts the threads, after the privileges are gone; they run when it returns.  0 or negative errno. */
 int engine_start(struct engine *engine);
 
 /* Ends the threads and wipes the key.  Volumes and doors are closed before. */

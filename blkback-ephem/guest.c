@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * guest: the main thread of a worker.  Acquire (HELLO), drop, then parse: no guest-written byte is
- * looked at before sandbox_drop.
+ * looked at before sandbox_close().
  *
  * Original messages are kept, because a restarted daemon learns from them what it had asked for.
  * Without a daemon the guest is served on; a door whose domain has died is closed, so that no dead
@@ -11,6 +11,7 @@
 #include "guest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 #include "sandbox.h"
 
 #define TICK_MS 2000u
+
+_Static_assert(SANDBOX_TEXT <= ENGINE_TEXT, "both go into one text");
 
 static struct engine_config guest_config(const struct wire_hello *hello, int pool)
 {
@@ -50,6 +53,26 @@ static bool guest_hello_valid(const struct guest *guest, const struct wire_hello
            (hello->pool.kind == WIRE_POOL_RAM) == (fds[1] < 0);
 }
 
+/* Drop: from here on nothing is opened, and the descriptors that come later come from the daemon. */
+static int guest_shut_in(struct guest *guest, char text[ENGINE_TEXT])
+{
+    guest->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    int err = guest->statm < 0 ? -errno : 0;
+    if (err) {
+        snprintf(text, ENGINE_TEXT, "/proc/self/statm: %s: mount /proc", strerror(-err));
+        return err;
+    }
+    err = sandbox_drop(SANDBOX_WORKER, text);
+    if (err)
+        return err;
+    err = engine_start(guest->engine);
+    if (err)
+        snprintf(text, ENGINE_TEXT, "threads cannot be started: %s", strerror(-err));
+    else
+        err = sandbox_close(SANDBOX_WORKER, text);
+    return err;
+}
+
 /* The life's beginning. */
 static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS])
 {
@@ -65,13 +88,8 @@ static void guest_hello(struct guest *guest, const struct wire_msg *msg, int fds
     fds[1] = -1;
     if (!err)
         err = guest_extents_open(guest, pool_extents(engine_pool(guest->engine)));
-    if (!err) {
-        err = sandbox_drop(false);
-        if (!err)
-            err = engine_start(guest->engine);
-        if (err)
-            snprintf(text, sizeof(text), "privileges cannot be dropped: %s", strerror(-err));
-    }
+    if (!err)
+        err = guest_shut_in(guest, text);
     if (!err) {
         guest->hello = msg->u.hello;
         guest->listener.fd = fds[0];
@@ -196,6 +214,7 @@ int guest_run(int sock)
         return 1;
     }
     list_init(&guest->refreshes);
+    guest->statm = -1;
     guest->daemon = (struct loop_source){.fd = sock, .ready = guest_readable};
     guest->listener = (struct loop_source){.fd = -1, .ready = guest_accept};
     guest->tick.fire = guest_tick;

@@ -42,6 +42,7 @@ struct guest {
     struct guest_extents *extents; /* what is said of a shared device's places, or NULL */
     struct loop_source daemon, listener;
     struct loop_timer tick;
+    int statm; /* our own memory; opened before the drop */
     bool ended;
     int status;
     struct wire_hello hello;

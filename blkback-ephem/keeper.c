@@ -282,6 +282,8 @@ static void *keeper_main(void *arg)
     struct pool *pool = arg;
 
     pthread_mutex_lock(&pool->lock);
+    pool->runs = true;
+    pthread_cond_broadcast(&pool->running);
     while (!pool->stop) {
         uint64_t ago = loop_now() - pool->tried;
 
@@ -317,6 +319,10 @@ int keeper_start(struct pool *pool)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
     pool->started = !err;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->started && !pool->runs)
+        pthread_cond_wait(&pool->running, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
     return -err;
 }
 

@@ -47,6 +47,7 @@ int pool_open_on(struct pool **out, const struct pool_config *config, struct bac
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->work, &attr);
+    pthread_cond_init(&pool->running, NULL);
     pthread_condattr_destroy(&attr);
     err = slots_open(&pool->slots, pool_most_extents(config));
     if (!err)
@@ -101,6 +102,7 @@ void pool_close(struct pool *pool)
     if (pool->backing)
         pool->backing->ops->close(pool->backing);
     pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->running);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }

@@ -66,9 +66,10 @@ struct pool {
     uint64_t writes, write_blocks;
     uint64_t left; /* as of the last look */
 
-    pthread_cond_t work; /* for the keeper */
+    pthread_cond_t work;    /* for the keeper */
+    pthread_cond_t running; /* it runs */
     pthread_t keeper;
-    bool started, stop;
+    bool started, runs, stop;
 };
 
 static inline struct berth *pool_berth(const struct pool *pool, uint32_t extent)

@@ -5,16 +5,23 @@
 #ifndef EPHEM_SANDBOX_H
 #define EPHEM_SANDBOX_H
 
-#include <stdbool.h>
+#define SANDBOX_TEXT 160
+
+enum sandbox_kind { SANDBOX_WORKER, SANDBOX_SERVE };
 
 /* First thing in main: no core dumps, not ptraceable, no memory arenas per thread. */
 void sandbox_enter(void);
 
 /*
- * When everything is open: locks all memory from now on where the limit allows it, gives up every
- * capability and the way back (no_new_privs), and, when root and not `keep_uid`, becomes nobody.
- * 0 or negative errno: then nothing may be served.
+ * When everything is open and there is one thread: locks all memory from now on where the limit allows
+ * it, gives up every capability, the way back (no_new_privs) and all system calls but those that are
+ * needed until sandbox_close().  A worker also goes into namespaces of its own, where there is nothing,
+ * and becomes nobody when it was root.  0 or negative errno with `text`: then nothing may be served.
  */
-int sandbox_drop(bool keep_uid);
+int sandbox_drop(enum sandbox_kind kind, char text[SANDBOX_TEXT]);
+
+/* When all threads run, before the first guest-written byte: none is made any more, and of the system
+ * calls only those stay that serving takes.  As above. */
+int sandbox_close(enum sandbox_kind kind, char text[SANDBOX_TEXT]);
 
 #endif

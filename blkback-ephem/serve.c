@@ -269,7 +269,8 @@ static void serve_catch(struct serve *serve)
 
 static int serve_start(struct serve *serve)
 {
-    int err = sandbox_drop(true);
+    char text[SANDBOX_TEXT] = "";
+    int err = sandbox_drop(SANDBOX_SERVE, text);
 
     if (!err)
         err = engine_start(serve->engine);
@@ -283,8 +284,10 @@ static int serve_start(struct serve *serve)
         err = nbd_open(&serve->nbd, serve->loop, serve->listener, serve->exports, serve->count,
                        engine_lanes(serve->engine), engine_threads(serve->engine),
                        engine_limit(serve->engine));
+    if (!err)
+        err = sandbox_close(SANDBOX_SERVE, text);
     if (err)
-        log_error("cannot start: %s", strerror(-err));
+        log_error("cannot start: %s", text[0] ? text : strerror(-err));
     serve->check.fire = serve_check;
     return err;
 }

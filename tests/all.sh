@@ -41,7 +41,7 @@ command_of() {
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
-    xen) echo "make --no-print-directory -j$jobs check-xen CASES='${CASES:-conformance smoke here demo pvh pools grow blockpool save}'" ;;
+    xen) echo "make --no-print-directory -j$jobs check-xen CASES='${CASES:-conformance smoke here demo pvh pools grow blockpool save sandbox}'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }

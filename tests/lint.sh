@@ -45,9 +45,10 @@ only()
 }
 only 'openssl/' 'blkback-ephem/(cipher|key)\.c|tests/.*'
 only 'libaio\.h' 'blkback-ephem/aio\.c|tests/.*|bench/.*'
-only 'xengnttab|xen/grant' 'blkback-ephem/hv\.c|tests/.*'
-only 'xen' 'blkback-ephem/hv\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
+only 'xengnttab' 'blkback-ephem/hv\.c|tests/.*'
+only 'xen' 'blkback-ephem/(hv|syscalls)\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
 only 'lz4\.h' 'blkback-ephem/press\.c|tests/.*'
+only 'seccomp\.h' 'blkback-ephem/syscalls\.c|tests/.*'
 only 'blkid/' 'common/store_signature\.c|tests/.*'
 only 'ini\.h' 'xenstore-glue/rules\.c|tests/.*'
 only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
@@ -78,6 +79,7 @@ extent          slots
 index           node
 node            index
 cipher          key
+sandbox         syscalls
 iothread        aio arena mailbox
 '
 pure=' index node slots extent overlay ring cipher '

@@ -12,6 +12,7 @@
 #include "util.h"
 #include "xs.h"
 
+struct cgroup;
 struct rules;
 struct scan;
 struct control;
@@ -27,6 +28,7 @@ struct glue {
     struct control *control;
     struct extents *extents;       /* devices of block: pools */
     struct tombstones *tombstones; /* guests that were suspended */
+    struct cgroup *cgroup;         /* NULL: workers have no groups of their own */
     struct list lives;             /* struct life */
     struct list vbds;              /* struct vbd */
     /* Lives with a lower number are stray: xenstore was not there when they began, and what is

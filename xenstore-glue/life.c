@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "evtchn.h"
 #include "extents.h"
 #include "log.h"
@@ -116,6 +117,7 @@ static void life_exited(void *owner, const char *how)
 
     worker_close(life->worker);
     life->worker = NULL;
+    cgroup_remove(life->glue->cgroup, life->domid, life->number);
     extents_detach(life->glue, life, true);
     if (life->phase == LIFE_RESUMING)
         takeover_reset(life);

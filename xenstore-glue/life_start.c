@@ -11,14 +11,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "extents.h"
 #include "log.h"
 #include "paths.h"
@@ -184,6 +187,51 @@ static void life_close_fds(const int fds[2])
             close(fds[i]);
 }
 
+/* The most memory its worker may have; 0: no bound, as for a directory in memory (tmpfs), whose files
+ * are counted as their writer's. */
+static uint64_t life_memory(const struct life *life, int fd)
+{
+    struct statfs st;
+    uint64_t room = 0;
+
+    if (life->pool.kind == WIRE_POOL_DIR) {
+        if (fstatfs(fd, &st) || st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
+            return 0;
+        room = (uint64_t)st.f_blocks * (uint64_t)st.f_frsize;
+    }
+    return cgroup_memory(&life->pool, life->threads, room);
+}
+
+/* Before it is told anything.  Without groups, or with `auto` where it fails, it goes without. */
+static int life_confine(struct life *life, int pool)
+{
+    const struct glue *glue = life->glue;
+    char text[WIRE_TEXT];
+
+    if (!glue->cgroup)
+        return 0;
+    struct cgroup_limits limits = {.threads = life->threads, .bytes = life_memory(life, pool)};
+    int err = cgroup_add(glue->cgroup, life->domid, life->number, worker_pid(life->worker), &limits,
+                         text);
+    if (!err)
+        return 0;
+    if (glue->policy->cgroup != CGROUP_ON) {
+        log_warn("guest %u: its worker has no control group: %s", life->domid, text);
+        return 0;
+    }
+    snprintf(life->error, sizeof(life->error), "%s", text);
+    return err;
+}
+
+/* Its worker cannot stay; life->error says why. */
+static int life_give_up(struct life *life, int err, const int fds[2])
+{
+    life->hushed = true;
+    life_close_fds(fds);
+    worker_kill(life->worker);
+    return err;
+}
+
 int life_start(struct life *life, char text[WIRE_TEXT])
 {
     const struct policy *policy = life->glue->policy;
@@ -205,11 +253,11 @@ int life_start(struct life *life, char text[WIRE_TEXT])
         /* The next daemon could not take it over. */
         snprintf(life->error, sizeof(life->error), "the worker's pid cannot be noted in %.100s: %s",
                  policy->run_dir, strerror(-err));
-        life->hushed = true;
-        life_close_fds(fds);
-        worker_kill(life->worker);
-        return err;
+        return life_give_up(life, err, fds);
     }
+    err = life_confine(life, fds[1]);
+    if (err)
+        return life_give_up(life, err, fds);
     return life_hello(life, fds);
 }
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "control.h"
 #include "extents.h"
 #include "glue.h"
@@ -161,6 +162,20 @@ static void daemon_try_pool(const struct daemon *d)
         close(pool.fd);
 }
 
+static int daemon_cgroup(struct daemon *d)
+{
+    char text[WIRE_TEXT];
+
+    if (d->policy.cgroup == CGROUP_OFF)
+        return 0;
+    int err = cgroup_open(&d->glue.cgroup, text);
+    if (err && d->policy.cgroup == CGROUP_ON)
+        log_error("--cgroup on: %s", text);
+    else if (err)
+        log_info("workers have no control groups of their own: %s", text);
+    return d->policy.cgroup == CGROUP_ON ? err : 0;
+}
+
 static int daemon_open(struct daemon *d)
 {
     struct glue *glue = &d->glue;
@@ -192,6 +207,10 @@ static int daemon_open(struct daemon *d)
                       strerror(-err));
         return err;
     }
+    /* Nobody else serves this host: what is told from here on is told once. */
+    err = daemon_cgroup(d);
+    if (err)
+        return err;
     err = extents_open(glue);
     if (!err)
         err = takeover_start(glue);
@@ -217,6 +236,7 @@ static void daemon_close(struct daemon *d)
     life_leave_all(glue);
     extents_close(glue);
     tombstones_close(glue->tombstones);
+    cgroup_close(glue->cgroup);
     loop_remove(&d->signals);
     if (d->signals.fd >= 0)
         close(d->signals.fd);

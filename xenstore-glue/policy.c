@@ -28,6 +28,8 @@ static const char policy_help[] =
     "  --state-dir DIR   which guests were suspended (/var/lib/blkback-ephem)\n"
     "  --threads N       ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
     "  --queues N        queues offered to a frontend, 1 to 64 (4)\n"
+    "  --cgroup MODE     a control group for each worker: auto (where cgroup v2 is delegated), on\n"
+    "                    (or no guest starts) or off (auto)\n"
     "  --verbose         log every step\n"
     "  --help            this text\n"
     "  --version         the version\n"
@@ -42,6 +44,7 @@ static const struct option policy_options[] = {{"pool", required_argument, NULL,
                                                {"threads", required_argument, NULL, 't'},
                                                {"queues", required_argument, NULL, 'q'},
                                                {"state-dir", required_argument, NULL, 's'},
+                                               {"cgroup", required_argument, NULL, 'g'},
                                                {"verbose", no_argument, NULL, 'v'},
                                                {"help", no_argument, NULL, 'h'},
                                                {"version", no_argument, NULL, 'V'},
@@ -58,6 +61,20 @@ static int policy_number(const char *option, const char *text, uint32_t most, ui
     }
     *out = (uint32_t)value;
     return 0;
+}
+
+static int policy_cgroup(struct policy *policy, const char *text)
+{
+    static const char *const modes[] = {
+        [CGROUP_AUTO] = "auto", [CGROUP_ON] = "on", [CGROUP_OFF] = "off"};
+
+    for (unsigned int i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+        if (!strcmp(text, modes[i])) {
+            policy->cgroup = (enum cgroup_mode)i;
+            return 0;
+        }
+    fprintf(stderr, "blkback-ephemd: --cgroup takes auto, on or off, not '%s'\n", text);
+    return -EINVAL;
 }
 
 static int policy_option(struct policy *policy, int option)
@@ -82,6 +99,8 @@ static int policy_option(struct policy *policy, int option)
         return policy_number("threads", optarg, WIRE_THREADS, &policy->threads);
     case 'q':
         return policy_number("queues", optarg, WIRE_QUEUES, &policy->queues);
+    case 'g':
+        return policy_cgroup(policy, optarg);
     case 'v':
         policy->verbose = true;
         return 0;

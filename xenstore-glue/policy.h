@@ -9,18 +9,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cgroup.h"
+
 #ifndef VERSION
 #define VERSION "0.1"
 #endif
 
 struct policy {
-    const char *pool;       /* where no file names one; NULL: not given */
-    const char *config_dir; /* of the files, see rules.h */
-    const char *worker;     /* the data plane's program */
-    const char *state_dir;  /* what outlives a boot: tombstones */
-    const char *run_dir;    /* control socket, pid file, workers' sockets */
-    uint32_t threads;       /* a worker's ring threads */
-    uint32_t queues;        /* offered to frontends */
+    const char *pool;        /* where no file names one; NULL: not given */
+    const char *config_dir;  /* of the files, see rules.h */
+    const char *worker;      /* the data plane's program */
+    const char *state_dir;   /* what outlives a boot: tombstones */
+    const char *run_dir;     /* control socket, pid file, workers' sockets */
+    uint32_t threads;        /* a worker's ring threads */
+    uint32_t queues;         /* offered to frontends */
+    enum cgroup_mode cgroup; /* whether workers have control groups of their own */
     bool verbose;
 };
 

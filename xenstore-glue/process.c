@@ -10,13 +10,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROCESS_FD 3
+#define REAP_TRIES 200 /* ms */
 
 extern char **environ;
 
@@ -87,14 +90,35 @@ void process_kill(int pidfd)
     syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
+/* False: not our child. */
+static bool process_wait(int pidfd, siginfo_t *info)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+
+    for (int i = 0; i < REAP_TRIES; i++) {
+        if (waitid(P_PIDFD, (id_t)pidfd, info, WEXITED | WNOHANG))
+            return false;
+        if (info->si_pid)
+            return true;
+        nanosleep(&moment, NULL); /* whoever traces it is told first */
+    }
+    return false;
+}
+
 void process_reap(int pidfd, char *how, size_t size)
 {
     siginfo_t info = {0};
 
-    if (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG) || !info.si_pid)
+    if (!process_wait(pidfd, &info))
         snprintf(how, size, "ended");
     else if (info.si_code == CLD_EXITED)
         snprintf(how, size, "exited with status %d", info.si_status);
+    else if (info.si_status == SIGSYS)
+        snprintf(
+            how, size,
+            "was killed by its sandbox (signal %d): it made a system call that no worker makes, "
+            "so its guest may have taken it over",
+            SIGSYS);
     else
         snprintf(how, size, "was killed by signal %d", info.si_status);
 }

@@ -240,7 +240,7 @@ static void worker_sock_ready(struct loop_source *source, uint32_t events)
 static void worker_process_ready(struct loop_source *source, uint32_t events)
 {
     struct worker *w = container_of(source, struct worker, process);
-    char how[64];
+    char how[160];
 
     (void)events;
     while (worker_take(w) > 0)

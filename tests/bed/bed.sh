@@ -53,6 +53,7 @@ install_programs() {
 		ephemctl usr/sbin/ephemctl
 		block-ephem etc/xen/scripts/block-ephem
 		tests/conformance usr/lib/blkback-ephem-tests/conformance
+		tests/inject usr/lib/blkback-ephem-tests/inject
 	END
 }
 

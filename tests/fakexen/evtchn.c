@@ -4,7 +4,7 @@
  * that is not this handle's, EACCES for what a restricted handle may not do, EINVAL for binding to
  * a port that was not offered to us or is taken, ESRCH for an unknown domain.
  *
- * A handle is found by the address of its socket, so one received over SCM_RIGHTS works after
+ * A handle is found by the inode of its socket, so one received over SCM_RIGHTS works after
  * xenevtchn_fdopen(). Its opener's close asks the kernel whether somebody still holds the socket (a
  * duplicate, or a message on its way). Another holder may sit in a sandbox that forbids making a
  * socket for the question: its close goes by the count of users, closes the ports and leaves the
@@ -73,14 +73,16 @@ static int open_locked(xenevtchn_handle *xce, unsigned int flags)
 {
     struct fx_domain *dom = fx_dom(fx_self());
     struct fx_handle *handle;
+    struct stat st;
 
     if (!dom || claim_handle(&xce->index))
         return -1;
     handle = &fx_hv->ev[xce->index];
     xce->serial = ++fx_hv->serial;
-    if (bind_socket(xce, flags))
+    if (bind_socket(xce, flags) || fstat(xce->fd, &st))
         return -1;
     *handle = (struct fx_handle){.serial = xce->serial,
+                                 .inode = st.st_ino,
                                  .life = dom->life,
                                  .pid = getpid(),
                                  .refs = 1,
@@ -107,39 +109,26 @@ xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int 
     return NULL;
 }
 
-/* The handle number at the end of the socket's path. */
-static uint64_t serial_of(int fd)
-{
-    struct sockaddr_un addr;
-    socklen_t len = sizeof(addr);
-    const char *dot;
-
-    memset(&addr, 0, sizeof(addr));
-    if (getsockname(fd, (struct sockaddr *)&addr, &len) || addr.sun_family != AF_UNIX)
-        return 0;
-    dot = strrchr(addr.sun_path, '.');
-    return dot ? strtoull(dot + 1, NULL, 10) : 0;
-}
-
 xenevtchn_handle *xenevtchn_fdopen(struct xentoollog_logger *logger, int fd, unsigned int flags)
 {
     xenevtchn_handle *xce;
-    uint64_t serial;
+    struct stat st;
 
     (void)logger;
+    (void)isatty(STDERR_FILENO); /* the real one asks, for its own logger; a filter must bear it */
     if (flags) {
         errno = EINVAL;
         return NULL;
     }
-    if (fx_attach() || !(serial = serial_of(fd)) || !(xce = calloc(1, sizeof(*xce))))
+    if (fx_attach() || fstat(fd, &st) || !S_ISSOCK(st.st_mode) || !(xce = calloc(1, sizeof(*xce))))
         return NULL;
     xce->fd = fd;
     fx_lock();
     for (uint32_t i = 0; i < FX_HANDLES; i++) {
-        if (fx_hv->ev[i].serial != serial)
+        if (!fx_hv->ev[i].serial || fx_hv->ev[i].inode != st.st_ino)
             continue;
         xce->index = i;
-        xce->serial = serial;
+        xce->serial = fx_hv->ev[i].serial;
         fx_hv->ev[i].refs++;
     }
     fx_unlock();

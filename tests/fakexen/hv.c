@@ -140,6 +140,7 @@ int fx_attach(void)
 /* Before main(), hence before any sandbox: a later xenevtchn_fdopen() needs no path. */
 __attribute__((constructor)) static void attach_early(void)
 {
+    fx_bell_open();
     (void)fx_attach();
 }
 

@@ -11,7 +11,7 @@
  * `hv` is mapped when libfakexen.so is loaded and `ram` is opened by xengnttab_open(); neither is
  * looked up again, so a process may drop privileges or install a system-call filter afterwards.
  * What it needs from then on: sendmsg and recvmsg (doorbells; by socket path, so $FAKEXEN_DIR must
- * stay visible), getsockname (fdopen), mmap, munmap, close and futex.
+ * stay visible: in an empty root too, see root.c), fstat (fdopen), mmap, munmap, close and futex.
  *
  * Event delivery. A port that fires is put on a list in its handle; the datagram is only a
  * doorbell, rung when that list becomes non-empty and drained when it becomes empty again, both
@@ -88,9 +88,10 @@ struct fx_domain {
 /* An event-channel or a grant handle; `serial` 0 marks a free one. */
 struct fx_handle {
     uint64_t serial;
-    uint64_t life; /* of its domain */
-    int32_t pid;   /* who opened it; for `fxctl dump` */
-    int32_t refs;  /* event channel: xenevtchn_open + fdopen - close */
+    uint64_t inode; /* of an event channel's socket */
+    uint64_t life;  /* of its domain */
+    int32_t pid;    /* who opened it; for `fxctl dump` */
+    int32_t refs;   /* event channel: xenevtchn_open + fdopen - close */
     uint16_t domid;
     uint16_t restricted;
     uint32_t head, tail;
@@ -136,7 +137,8 @@ void fx_dom_destroy(struct fx_domain *dom);
 void fx_reap(void);
 int fx_gc(void);
 
-/* ports.c; `fd` is a socket to ring with, -1 makes one for the occasion */
+/* ports.c; `fd` is a socket to ring with, -1: one that was made at the start */
+void fx_bell_open(void);
 uint32_t fx_port_alloc(struct fx_domain *dom, uint32_t handle);
 struct fx_port *fx_port_get(struct fx_domain *dom, uint32_t port);
 void fx_port_raise(int fd, struct fx_domain *dom, uint32_t port);

@@ -32,6 +32,13 @@ static struct sockaddr_un handle_address(const struct fx_handle *handle)
     return addr;
 }
 
+static int fx_bell = -1;
+
+void fx_bell_open(void)
+{
+    fx_bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
 /* Sends one byte to the handle's socket. True if that socket no longer exists. */
 static bool ring(int fd, const struct fx_handle *handle)
 {
@@ -40,17 +47,14 @@ static bool ring(int fd, const struct fx_handle *handle)
     struct iovec iov = {.iov_base = &bell, .iov_len = 1};
     struct msghdr msg = {
         .msg_name = &addr, .msg_namelen = sizeof(addr), .msg_iov = &iov, .msg_iovlen = 1};
-    int own = fd < 0 ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
     int saved = errno;
     bool dead = false;
 
-    if (sendmsg(own < 0 ? fd : own, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    if (sendmsg(fd < 0 ? fx_bell : fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         dead = errno == ECONNREFUSED;
         if (!dead && errno != EAGAIN)
             fprintf(stderr, "fakexen: doorbell %s: %s\n", addr.sun_path, strerror(errno));
     }
-    if (own >= 0)
-        close(own);
     errno = saved;
     return dead;
 }

@@ -273,8 +273,9 @@ redone() {
     sim_until 5 gone "$redone_worker"
     python3 -c 'import os, sys, time
 os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
-time.sleep(4)' "$LOOP" &
-    sleep 0.5
+open(sys.argv[2], "w")
+time.sleep(4)' "$LOOP" "$SIM/claimed" &
+    sim_until 10 test -e "$SIM/claimed" || return 1
     serve "" && sim_destroy 1 && sim_domain 2 && attach_only 2 51712 blank:8M || return 1
     redone_status=0
     sleep 1

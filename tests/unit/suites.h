@@ -6,6 +6,8 @@
 #define UNIT_SUITES_H
 
 #define UNIT_SUITES(X)                                                                             \
+    X(syscalls)                                                                                    \
+    X(cgroup)                                                                                      \
     X(util)                                                                                        \
     X(log)                                                                                         \
     X(wire)                                                                                        \

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * cgroup: the files of cgroup v2 (Documentation/admin-guide/cgroup-v2.rst of the kernel).
+ *
+ *   PLACE/daemon               we
+ *   PLACE/guest-DOMID-LIFE     its worker: cpu.weight, memory.max, no swap, pids.max
+ *
+ * All guests weigh the same and half of what we do, so one that keeps its worker busy takes no more
+ * from its neighbours than another that computes.  memory.max is there for a worker that runs wild; it
+ * is far above what any needs, since reaching it kills the guest's disks.
+ * Deliberately absent: limits in proportion to a guest's own weight in Xen, which we do not know.
+ */
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+#define DAEMON_WEIGHT 200u
+#define GUEST_WEIGHT  100u
+#define FILE_PATH     (CGROUP_PATH + 80)
+
+struct cgroup {
+    char place[CGROUP_PATH];
+};
+
+static int cgroup_write(const char *group, const char *file, const char *value)
+{
+    char path[FILE_PATH];
+    int err = 0;
+
+    snprintf(path, sizeof(path), "%s/%s", group, file);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (write(fd, value, strlen(value)) < 0)
+        err = -errno;
+    close(fd);
+    return err;
+}
+
+static int cgroup_write_number(const char *group, const char *file, uint64_t value)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%" PRIu64, value);
+    return cgroup_write(group, file, text);
+}
+
+static int cgroup_fail(char text[WIRE_TEXT], int err, const char *what, const char *group)
+{
+    snprintf(text, WIRE_TEXT, "%s of the control group %.120s: %s", what, group, strerror(-err));
+    return err;
+}
+
+int cgroup_place(const char *mount, const char *own, char out[CGROUP_PATH])
+{
+    const char *leaf = strrchr(own, '/');
+    int length = -1;
+
+    if (!strcmp(own, "/"))
+        length = snprintf(out, CGROUP_PATH, "%s/blkback-ephem", mount);
+    else if (leaf && !strcmp(leaf, "/daemon") && !strstr(own, "/../"))
+        length = snprintf(out, CGROUP_PATH, "%s%.*s", mount, (int)(leaf - own), own);
+    return length < 0 ? -EPERM : length >= CGROUP_PATH ? -ENAMETOOLONG : 0;
+}
+
+uint64_t cgroup_memory(const struct wire_pool *pool, uint32_t threads, uint64_t room)
+{
+    uint64_t stored = pool->bytes ? pool->bytes : room;
+
+    if (!stored)
+        return 0;
+    uint64_t bytes = (256u << 20) + (uint64_t)threads * (16u << 20) + pool->ram;
+    /* 32 bytes a block: several times what index, slots and generations take of it. */
+    bytes += stored / 128;
+    if (pool->kind == WIRE_POOL_RAM)
+        bytes += stored + stored / 8; /* compressed, there may be 16 blocks for each */
+    return bytes;
+}
+
+/* "0::PATH" is our group, and in mountinfo the one hierarchy of v2. */
+static int cgroup_find(char mount[CGROUP_PATH], char own[CGROUP_PATH])
+{
+    char line[1024];
+    int err = -ENOENT;
+    FILE *f = fopen("/proc/self/cgroup", "re");
+
+    while (f && err && fgets(line, sizeof(line), f))
+        if (sscanf(line, "0::%255[^\n]", own) == 1)
+            err = 0;
+    if (f)
+        fclose(f);
+    if (err)
+        return err;
+    err = -ENOENT;
+    f = fopen("/proc/self/mountinfo", "re");
+    while (f && err && fgets(line, sizeof(line), f))
+        if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s / %255s", mount) == 1)
+            err = 0;
+    if (f)
+        fclose(f);
+    return err;
+}
+
+/* For the groups below `group`; io only where there is one. */
+static int cgroup_enable(const char *group)
+{
+    int err = cgroup_write(group, "cgroup.subtree_control", "+cpu +memory +pids");
+
+    if (!err && cgroup_write(group, "cgroup.subtree_control", "+io"))
+        log_debug("control groups: no io controller");
+    return err;
+}
+
+/* Empty ones only: the kernel keeps those with a process in them. */
+static void cgroup_sweep(const struct cgroup *cgroup)
+{
+    char path[FILE_PATH];
+    DIR *dir = opendir(cgroup->place);
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, "guest-", 6) || strlen(entry->d_name) > 64)
+            continue;
+        snprintf(path, sizeof(path), "%s/%.64s", cgroup->place, entry->d_name);
+        if (!rmdir(path))
+            log_debug("removed the control group %s", path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* We leave the place for a leaf of it: a group with controllers for its children holds no processes. */
+static int cgroup_settle(struct cgroup *cgroup, bool root, char text[WIRE_TEXT])
+{
+    char leaf[FILE_PATH], parent[CGROUP_PATH];
+    int err = 0;
+
+    snprintf(leaf, sizeof(leaf), "%s/daemon", cgroup->place);
+    snprintf(parent, sizeof(parent), "%s", cgroup->place);
+    *strrchr(parent, '/') = '\0';
+    if (root) {
+        err = cgroup_enable(parent);
+        if (err)
+            return cgroup_fail(text, err, "controllers", parent);
+        if ((mkdir(cgroup->place, 0755) && errno != EEXIST) ||
+            (mkdir(leaf, 0755) && errno != EEXIST))
+            return cgroup_fail(text, -errno, "making", leaf);
+        err = cgroup_write_number(leaf, "cgroup.procs", (uint64_t)getpid());
+        if (err)
+            return cgroup_fail(text, err, "entering", leaf);
+    }
+    err = cgroup_enable(cgroup->place);
+    if (!err)
+        err = cgroup_write_number(leaf, "cpu.weight", DAEMON_WEIGHT);
+    return err ? cgroup_fail(text, err, "controllers", cgroup->place) : 0;
+}
+
+int cgroup_open(struct cgroup **out, char text[WIRE_TEXT])
+{
+    char mount[CGROUP_PATH] = "", own[CGROUP_PATH] = "";
+    struct cgroup *cgroup = calloc(1, sizeof(*cgroup));
+    int err = cgroup ? cgroup_find(mount, own) : -ENOMEM;
+
+    if (err) {
+        snprintf(text, WIRE_TEXT, "cgroup v2 is not mounted");
+    } else {
+        err = cgroup_place(mount, own, cgroup->place);
+        if (err)
+            snprintf(text, WIRE_TEXT,
+                     "started in the control group %.100s, which is not delegated: start it in "
+                     "one called daemon (systemd 254: DelegateSubgroup=daemon)",
+                     own);
+        else
+            err = cgroup_settle(cgroup, !strcmp(own, "/"), text);
+    }
+    if (err) {
+        free(cgroup);
+        return err;
+    }
+    cgroup_sweep(cgroup);
+    *out = cgroup;
+    return 0;
+}
+
+void cgroup_close(struct cgroup *cgroup)
+{
+    free(cgroup);
+}
+
+static void cgroup_path(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
+                        char out[FILE_PATH])
+{
+    snprintf(out, FILE_PATH, "%s/guest-%u-%" PRIu64, cgroup->place, domid, life);
+}
+
+int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
+               const struct cgroup_limits *limits, char text[WIRE_TEXT])
+{
+    char path[FILE_PATH];
+
+    cgroup_path(cgroup, domid, life, path);
+    int err = mkdir(path, 0755) ? -errno : 0;
+    if (err)
+        return cgroup_fail(text, err, "making", path);
+    err = cgroup_write_number(path, "cpu.weight", GUEST_WEIGHT);
+    /* The main thread and the pool's besides, and two for a new version of either. */
+    if (!err)
+        err = cgroup_write_number(path, "pids.max", limits->threads + 4u);
+    if (!err && limits->bytes)
+        err = cgroup_write_number(path, "memory.max", limits->bytes);
+    if (!err)
+        err = cgroup_write(path, "memory.swap.max", "0");
+    if (err == -ENOENT) /* a kernel without swap */
+        err = 0;
+    if (!err)
+        err = cgroup_write_number(path, "cgroup.procs", (uint64_t)pid);
+    if (err) {
+        rmdir(path);
+        return cgroup_fail(text, err, "limits", path);
+    }
+    return 0;
+}
+
+void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life)
+{
+    char path[FILE_PATH];
+
+    if (!cgroup)
+        return;
+    cgroup_path(cgroup, domid, life, path);
+    if (rmdir(path) && errno != ENOENT)
+        log_debug("%s: %s: removed later", path, strerror(errno));
+    cgroup_sweep(cgroup);
+}

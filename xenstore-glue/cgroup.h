@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cgroup: what CPU time, memory and threads a guest's worker may take from dom0: a group of cgroup v2
+ * for each life, beside the daemon's own.
+ */
+#ifndef EPHEM_CGROUP_H
+#define EPHEM_CGROUP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "wire.h"
+
+#define CGROUP_PATH 256
+
+enum cgroup_mode { CGROUP_AUTO, CGROUP_ON, CGROUP_OFF };
+
+struct cgroup;
+
+/* bytes: of memory, 0 for as many as there are. */
+struct cgroup_limits {
+    uint32_t threads;
+    uint64_t bytes;
+};
+
+/*
+ * Finds the group we were started in and makes the place for guests' groups beside `daemon`, where we
+ * are from now on; what workers that are gone left there is removed.  0, or negative errno with `text`
+ * where there is no such place: cgroups are not delegated to us.
+ */
+int cgroup_open(struct cgroup **out, char text[WIRE_TEXT]);
+void cgroup_close(struct cgroup *cgroup);
+
+/* A group for this life, with the process in it: before that has been told anything.  0 or negative
+ * errno with `text`, and then there is no group. */
+int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
+               const struct cgroup_limits *limits, char text[WIRE_TEXT]);
+
+/* Its process has ended.  Harmless without a group. */
+void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life);
+
+/*
+ * Where guests' groups go when we were started in group `own` of the hierarchy mounted at `mount`:
+ * beside us when `own` is called `daemon`; in `blkback-ephem` when it is the root, where there is no
+ * service manager.  Elsewhere -EPERM: a group with controllers for others below it cannot be entered
+ * again, and so the next daemon could not be started in it.
+ */
+int cgroup_place(const char *mount, const char *own, char out[CGROUP_PATH]);
+
+/* The most memory a worker can need with such a pool, generously; `room` is how much storage there
+ * is for it if it has no bound of its own, 0 where that is not known. */
+uint64_t cgroup_memory(const struct wire_pool *pool, uint32_t threads, uint64_t room);
+
+#endif
