@@ -1,0 +1,217 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Every row of tests/hostile.tbl that the stand-ins can play, against the production daemon and worker.
+#
+# Guest 2 plays, one process a row; rows that close a device take turns on four disks, because what one
+# disk may log is limited.  After each row the daemon's log must have exactly the one line that the row
+# names, or none.  Guest 1 does verified I/O from the first row to the last and must never notice, and
+# nothing of guest 2's words may be in the log.  Then all rows but those of the handshake once more as a
+# 32-bit frontend, in one process.
+#
+# Storms are measured in what they cost the programs, by the kernel's accounts of their processes: CPU
+# time and voluntary context switches.  ROWS="id id" plays only some.
+set -u
+
+# shellcheck source=tests/sim/case.sh
+. "$(dirname "$0")/case.sh"
+
+table=$(dirname "$0")/../hostile.tbl
+disks="51728 51744 51760 51776"
+readonly_disk=51792
+short_disk=51808
+
+# Rows that can be played here: their ids, of those with an outcome that matches $1 or all.
+rows() {
+    awk -F ' *[|] *' -v outcome="${1:-.}" '
+        /^[^#]/ && ($5 == "both" || $5 == "fakexen") && $4 ~ outcome { print $1 }' "$table"
+}
+
+# The words of the line that row $1 logs, or "-".
+row_log() {
+    awk -F ' *[|] *' -v id="$1" '$1 == id { print $6 }' "$table"
+}
+
+hostile() {
+    sim_run env FAKEXEN_DOMID=2 XENSTORED_PATH="$SIM/xenbus.2" "$B/tests/hostile" --table "$table" \
+        --where fakexen --readonly $readonly_disk --short $short_disk \
+        --foreign-ref "$foreign_ref" --foreign-port "$foreign_port" "$@"
+}
+
+# The log since byte $1 has one line with the words $2 and no other complaint; none if $2 is "-".
+logged() {
+    complaints "$1" >"$SIM/complaints"
+    logged_lines=$(wc -l <"$SIM/complaints")
+    if [ "$2" = - ]; then
+        [ "$logged_lines" = 0 ] && return
+    else
+        [ "$logged_lines" = 1 ] && grep -qF -e "$2" "$SIM/complaints" && return
+    fi
+    echo "logged, where '$2' was expected:"
+    cat "$SIM/complaints"
+    return 1
+}
+
+has_complaints() {
+    [ -n "$(complaints "$1")" ]
+}
+
+neighbour_well() {
+    kill -0 "$neighbour" || { echo "guest 1's I/O ended"; tail -n 5 "$SIM/log/front.1"; return 1; }
+}
+
+row() {
+    row_from=$(log_end)
+    # Frontends end here without taking everything back.
+    "$B/tests/fxctl" gc >"$SIM/gc"
+    hostile --disk "$2" "$1" || return 1
+    # A line may still be on its way.
+    [ "$(row_log "$1")" = - ] || sim_until 10 has_complaints "$row_from"
+    case $1 in
+    failing-connections) several_logged "$row_from" ;;
+    *) logged "$row_from" "$(row_log "$1")" ;;
+    esac && neighbour_well
+}
+
+# Failures of one disk in quick succession: no more lines than its limit lets through.
+several_logged() {
+    several=$(complaints "$1" | wc -l)
+    echo "12 failures, $several lines"
+    [ "$several" -ge 1 ] && [ "$several" -le 12 ]
+}
+
+play_rows() {
+    rows_turn=0
+    for rows_id in $(rows '^[^n]'); do
+        case " ${ROWS:-$rows_id} " in *" $rows_id "*) ;; *) continue ;; esac
+        [ "$rows_id" != dies-in-flight ] || continue
+        [ "$rows_id" != base-too-short ] || truncate -s 4096 "$DISK/short"
+        rows_turn=$((rows_turn % 4 + 1))
+        check "$rows_id" row "$rows_id" "$(echo "$disks" | cut -d' ' -f$rows_turn)"
+    done
+}
+
+guest_2() {
+    sim_domain 2 || return 1
+    for disks_id in $disks; do
+        disk 2 "$disks_id" "$DISK/base" || return 1
+    done
+    cp "$DISK/base" "$DISK/short"
+    disk 2 $readonly_disk "$DISK/base" mode=r && disk 2 $short_disk "$DISK/short"
+}
+
+is_busy() {
+    grep -q busy "$SIM/log/front.2"
+}
+
+dies() {
+    dies_from=$(log_end)
+    sim_daemon front.2 env FAKEXEN_DOMID=2 XENSTORED_PATH="$SIM/xenbus.2" "$B/tests/hostile" \
+        --table "$table" --where fakexen --disk 51728 dies-in-flight
+    sim_until 10 is_busy && sleep 0.3 && sim_destroy 2 && logged "$dies_from" - && neighbour_well
+}
+
+# ---- costs ----
+
+# CPU time of a process in ticks of 10 ms, and how often its threads have gone to sleep.
+ticks() {
+    awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+sleeps() {
+    cat "/proc/$1"/task/*/status | awk '/^voluntary/ { n += $2 } END { print n }'
+}
+
+# The worker sleeps on while events pour in: 8 wakes are free, then every one costs twice the time.
+event_storm() {
+    storm_pid=$(worker_of 2)
+    storm_sleeps=$(sleeps "$storm_pid") storm_ticks=$(ticks "$storm_pid")
+    storm_began=$(date +%s%N)
+    hostile --disk 51728 notify-flood || return 1
+    storm_ms=$((($(date +%s%N) - storm_began) / 1000000))
+    storm_sleeps=$(($(sleeps "$storm_pid") - storm_sleeps))
+    storm_ticks=$(($(ticks "$storm_pid") - storm_ticks))
+    echo "300000 events in $storm_ms ms: the worker slept $storm_sleeps times, $storm_ticks ticks"
+    # What connecting and good I/O take, and 16 wakes a second beyond.
+    [ $storm_sleeps -le $((storm_ms / 20 + 400)) ] && [ $storm_ticks -le $((storm_ms / 40 + 20)) ]
+}
+
+# Ticks of guest 2's worker while a row of requests is played.
+cost() {
+    cost_pid=$(worker_of 2)
+    cost_ticks=$(ticks "$cost_pid")
+    hostile --disk 51728 "$1" >"$SIM/cost" || { cat "$SIM/cost"; return 1; }
+    cost_ticks=$(($(ticks "$cost_pid") - cost_ticks))
+    echo "$1: $cost_ticks ticks"
+}
+
+# A malformed request may not cost more than one that asks for nothing.
+malformed_cost() {
+    cost flush-flood || return 1
+    malformed_flush=$cost_ticks
+    cost malformed-flood && [ "$cost_ticks" -le $((malformed_flush * 2 + 20)) ]
+}
+
+# 20000 writes of a state: the daemon looks at them 200 times at most, then once a second.
+watch_storm() {
+    watch_pid=$(cat "$SIM/pid/daemon") watch_ticks=$(ticks "$(cat "$SIM/pid/daemon")")
+    hostile --disk 51744 states-rewritten || return 1
+    watch_ticks=$(($(ticks "$watch_pid") - watch_ticks))
+    echo "20000 writes: the daemon took $watch_ticks ticks"
+    [ $watch_ticks -le "${SANITIZED:+2}50" ] || return 1
+    # And is there for others at once.
+    watch_began=$(date +%s%N)
+    sim_domain 5 && disk 5 51712 "$DISK/base" && sim_front 5 verify 20 && sim_destroy 5 || return 1
+    watch_ms=$((($(date +%s%N) - watch_began) / 1000000))
+    echo "another guest came and went in $watch_ms ms"
+    [ $watch_ms -le 8000 ]
+}
+
+# All that is no matter of keys, as a 32-bit frontend, in one process.
+as_32_bit() {
+    as_rows=$(awk -F ' *[|] *' '/^[^#]/ && $4 ~ /^reply|^ignored/ && $2 !~ /^xenstore|XSA-349/ &&
+        ($5 == "both" || $5 == "fakexen") && $1 != "dies-in-flight" { print $1 }' "$table")
+    as_from=$(log_end)
+    # shellcheck disable=SC2086 # words
+    hostile --disk 51760 --protocol x86_32-abi --scale 4 $as_rows && logged "$as_from" -
+}
+
+no_guest_words() {
+    not grep -naE 'EVIL|AAAA|junk' "$SIM/log/daemon"
+}
+
+was_verified() {
+    neighbour_count=$(grep -c '^verify:.*ok' "$SIM/log/front.1")
+    echo "guest 1 verified its data $neighbour_count times"
+    [ "$neighbour_count" -ge 20 ] && neighbour_well
+}
+
+case_begin --queues 4
+make_base "$DISK/base" $((16 << 20))
+sim_domain 1
+check "every row has a play, every play a row" "$B/tests/hostile" --table "$table" --lint
+check "a guest beside it" disk 1 51712 "$DISK/base"
+lasting=
+for _ in 1 2 3 4 5 6 7 8; do lasting="$lasting verify 200 sleep 100"; done
+for _ in 1 2 3 4 5 6 7 8; do lasting="$lasting $lasting"; done
+check "guest 1 uses up low numbers" sim_front 1 --depth 16 --indirect 256 verify 20
+# shellcheck disable=SC2086 # words
+sim_front_bg 1 --queues 4 --depth 8 --indirect 256 $lasting
+neighbour=$sim_pid
+check "guest 1 does I/O" sim_wait /local/domain/1/device/vbd/51712/state 4
+foreign_ref=$(xenstore-read /local/domain/1/device/vbd/51712/queue-3/ring-ref)
+foreign_port=$(xenstore-read /local/domain/1/device/vbd/51712/queue-3/event-channel)
+check "the hostile guest" guest_2
+play_rows
+if [ -z "${ROWS:-}" ]; then
+    check "an event storm lets the worker sleep" event_storm
+    check "malformed requests cost no more than others" malformed_cost
+    check "as a 32-bit frontend" as_32_bit
+    check "dies-in-flight" dies
+    check "the hostile guest starts again" guest_2
+    check "a watch storm costs the daemon little" watch_storm
+    check "guest 1 never noticed" was_verified
+fi
+check "nothing of the guest's words is in the log" no_guest_words
+sim_end KILL front.1
+case_end
