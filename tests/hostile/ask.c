@@ -47,8 +47,7 @@ struct ask ask_indirect(struct lab *lab, uint8_t op, unsigned nseg, uint64_t sec
     ask.inner = op;
     ask.gref = ref_at(lab, PAGE_DESCRIPTOR);
     for (unsigned i = 0; i < nseg && i < SEGS_PER_INDIRECT_PAGE; i++)
-        descriptor_put(lab, i,
-                       (struct seg){ref_at(lab, PAGE_ASK + i % 16), 0, PAGE_SECTORS - 1});
+        descriptor_put(lab, i, (struct seg){ref_at(lab, PAGE_ASK + i % 16), 0, PAGE_SECTORS - 1});
     return ask;
 }
 

@@ -61,10 +61,10 @@ struct answer {
 
 struct lab {
     struct front front;
-    struct queue *queue; /* queue 0 */
-    bool open;           /* connected */
-    bool no_ring;        /* the play has taken its own ring away */
-    bool wild;           /* writes may have gone anywhere on the disk */
+    struct queue *queue;                      /* queue 0 */
+    bool open;                                /* connected */
+    bool no_ring;                             /* the play has taken its own ring away */
+    bool wild;                                /* writes may have gone anywhere on the disk */
     unsigned disk, readonly_disk, short_disk; /* devids; 0: there is none */
     unsigned scale;                           /* floods are divided by it */
     const char *protocol;

@@ -153,7 +153,7 @@ int lab_alive(struct lab *lab)
         return ask_one(lab, &read) == SAW_OKAY ? 0 : -1;
     lab->seed++;
     return lab_write(lab, ALIVE_SECTOR, lab->seed) || lab_check(lab, ALIVE_SECTOR, lab->seed) ? -1
-                                                                                             : 0;
+                                                                                              : 0;
 }
 
 enum saw lab_closed(struct lab *lab)

@@ -29,7 +29,7 @@
 #define ROWS       256
 #define DISKS      8
 #define CLOSE_GAP  1100 /* ms between two closings of a disk: the daemon's log is limited */
-#define ROW_GAP    100 /* ms between two rows: more states a second are a storm of their own */
+#define ROW_GAP    100  /* ms between two rows: more states a second are a storm of their own */
 #define NO_OUTCOME 99
 
 struct row {
@@ -226,14 +226,12 @@ static bool row_run(struct lab *lab, const struct row *row)
 
 static bool row_wanted(const struct row *row, const char *where, char **ids)
 {
-    bool named = !*ids;
+    /* One that does not end is for a script that kills it. */
+    bool named = !*ids && row->play && row->play->kind != PLAY_ENDLESS;
 
     for (; *ids; ids++)
-        named = named || !strcmp(*ids, row->id);
-    if (!named || !row->play)
-        return false;
-    /* One that does not end is for a script that kills it. */
-    if (row->play->kind == PLAY_ENDLESS && !ids[-1])
+        named = named || (row->play && !strcmp(*ids, row->id));
+    if (!named)
         return false;
     return !strcmp(row->where, "both") || !strcmp(row->where, where);
 }
@@ -303,11 +301,12 @@ static int run_all(struct lab *lab, const char *where, char **ids)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"table", 1, NULL, 't'},       {"where", 1, NULL, 'w'},        {"disk", 1, NULL, 'd'},
-        {"readonly", 1, NULL, 'r'},    {"short", 1, NULL, 's'},        {"protocol", 1, NULL, 'p'},
-        {"scale", 1, NULL, 'n'},       {"foreign-ref", 1, NULL, 'R'},  {"lint", 0, NULL, 'L'},
-        {"foreign-port", 1, NULL, 'P'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"table", 1, NULL, 't'}, {"where", 1, NULL, 'w'},
+                                            {"disk", 1, NULL, 'd'},  {"readonly", 1, NULL, 'r'},
+                                            {"short", 1, NULL, 's'}, {"protocol", 1, NULL, 'p'},
+                                            {"scale", 1, NULL, 'n'}, {"foreign-ref", 1, NULL, 'R'},
+                                            {"lint", 0, NULL, 'L'},  {"foreign-port", 1, NULL, 'P'},
+                                            {NULL, 0, NULL, 0}};
     static struct lab lab = {.scale = 1,
                              .protocol = "x86_64-abi",
                              .foreign_ref = "15999",

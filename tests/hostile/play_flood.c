@@ -97,7 +97,8 @@ static enum saw starve_measure(struct lab *lab, struct flood *flood, struct queu
 
         ask_put(queue, &ask);
         queue_publish(queue);
-        for (uint64_t tries = 0; atomic_load(queue_word(queue, RSP_PROD)) == queue->consumed; tries++)
+        for (uint64_t tries = 0; atomic_load(queue_word(queue, RSP_PROD)) == queue->consumed;
+             tries++)
             if (tries > (uint64_t)1 << 36)
                 return wrong(lab, "the other queue is not served at all");
         last = atomic_load(queue_word(flood->queue, RSP_PROD));
@@ -190,6 +191,31 @@ static enum saw play_many_keys(struct lab *lab, char **args)
     return saw;
 }
 
+/* WHAT, without end: events for nothing, malformed requests, states rewritten, or all in turn */
+static enum saw play_hammer(struct lab *lab, char **args)
+{
+    struct queue *queue = lab->queue;
+    struct ask ask = ask_make(lab, BLKIF_OP_READ, 0, 0);
+    bool all = !strcmp(args[0], "all");
+
+    printf("busy\n");
+    for (;;) {
+        if (all || !strcmp(args[0], "events"))
+            for (unsigned i = 0; i < 500; i++)
+                xenevtchn_notify(queue->xce, (evtchn_port_t)queue->port);
+        for (unsigned turn = 0; turn < 10 && (all || !strcmp(args[0], "malformed")); turn++) {
+            uint32_t room = queue->slots -
+                            (queue->produced - atomic_load(queue_word(queue, RSP_PROD)));
+
+            while (room--)
+                ask_put(queue, &ask);
+            queue_publish(queue);
+        }
+        if ((all || !strcmp(args[0], "states")) && front_set_state(&lab->front, 4))
+            return wrong(lab, "the state cannot be written");
+    }
+}
+
 /* N: connections that fail after three of four pages: nothing of them stays behind */
 static enum saw play_failures(struct lab *lab, char **args)
 {
@@ -215,5 +241,6 @@ const struct play flood_plays[] = {
     {"toggle", PLAY_OPEN, play_toggle},
     {"many-keys", PLAY_OPEN, play_many_keys},
     {"failures", PLAY_CONNECTS, play_failures},
+    {"hammer", PLAY_ENDLESS, play_hammer},
     {NULL, PLAY_OPEN, NULL},
 };

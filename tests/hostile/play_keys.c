@@ -180,10 +180,7 @@ static enum saw play_channel(struct lab *lab, char **args)
 }
 
 const struct play key_plays[] = {
-    {"keys", PLAY_CONNECTS, play_keys},
-    {"folder", PLAY_CONNECTS, play_folder},
-    {"page", PLAY_CONNECTS, play_page},
-    {"ref-twice", PLAY_CONNECTS, play_ref_twice},
-    {"channel", PLAY_CONNECTS, play_channel},
-    {NULL, PLAY_CONNECTS, NULL},
+    {"keys", PLAY_CONNECTS, play_keys},       {"folder", PLAY_CONNECTS, play_folder},
+    {"page", PLAY_CONNECTS, play_page},       {"ref-twice", PLAY_CONNECTS, play_ref_twice},
+    {"channel", PLAY_CONNECTS, play_channel}, {NULL, PLAY_CONNECTS, NULL},
 };

@@ -57,8 +57,8 @@ static void flip_indirect(struct lab *lab, char *slot, uint64_t random)
 
 static void flip_sector(struct lab *lab, char *slot, uint64_t random)
 {
-    const uint64_t sectors[] = {0, 64, lab->front.sectors - 8, lab->front.sectors,
-                                (uint64_t)1 << 63, UINT64_MAX};
+    const uint64_t sectors[] = {
+        0, 64, lab->front.sectors - 8, lab->front.sectors, (uint64_t)1 << 63, UINT64_MAX};
 
     memcpy(slot + lab->front.abi->sector, &sectors[random % 6], 8);
 }

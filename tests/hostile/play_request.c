@@ -202,10 +202,15 @@ static enum saw play_padding(struct lab *lab, char **args)
 }
 
 const struct play request_plays[] = {
-    {"op", PLAY_OPEN, play_op},           {"segments", PLAY_OPEN, play_segments},
-    {"inner", PLAY_OPEN, play_inner},     {"span", PLAY_OPEN, play_span},
-    {"sector", PLAY_OPEN, play_sector},   {"discard", PLAY_OPEN, play_discard},
-    {"handle", PLAY_OPEN, play_handle},   {"readonly", PLAY_READONLY, play_readonly},
-    {"padding", PLAY_OPEN, play_padding}, {"flush-data", PLAY_OPEN, play_flush},
+    {"op", PLAY_OPEN, play_op},
+    {"segments", PLAY_OPEN, play_segments},
+    {"inner", PLAY_OPEN, play_inner},
+    {"span", PLAY_OPEN, play_span},
+    {"sector", PLAY_OPEN, play_sector},
+    {"discard", PLAY_OPEN, play_discard},
+    {"handle", PLAY_OPEN, play_handle},
+    {"readonly", PLAY_READONLY, play_readonly},
+    {"padding", PLAY_OPEN, play_padding},
+    {"flush-data", PLAY_OPEN, play_flush},
     {NULL, PLAY_OPEN, NULL},
 };

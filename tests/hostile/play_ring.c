@@ -169,7 +169,8 @@ static enum saw play_quiet(struct lab *lab, char **args)
         atomic_store(queue_word(queue, RSP_EVENT), queue->consumed + 1000);
         ask_put(queue, &ask);
         queue_publish(queue);
-        for (unsigned tries = 0; atomic_load(queue_word(queue, RSP_PROD)) == queue->consumed; tries++) {
+        for (unsigned tries = 0; atomic_load(queue_word(queue, RSP_PROD)) == queue->consumed;
+             tries++) {
             if (tries > 2000)
                 return wrong(lab, "no answer");
             usleep(1000);

@@ -27,11 +27,11 @@
 #define MAX_INDIRECT_PAGES     (MAX_SEGS / SEGS_PER_INDIRECT_PAGE)
 #define STALL_MS               60000
 /* The ring's header, and its words' offsets there. */
-#define RING_HEADER            64u
-#define REQ_PROD               0u
-#define REQ_EVENT              4u
-#define RSP_PROD               8u
-#define RSP_EVENT              12u
+#define RING_HEADER 64u
+#define REQ_PROD    0u
+#define REQ_EVENT   4u
+#define RSP_PROD    8u
+#define RSP_EVENT   12u
 
 /* Offsets of the protocol's fields, for the two x86 layouts. */
 struct abi {
