@@ -103,19 +103,26 @@ static enum saw play_gref(struct lab *lab, char **args)
     return saw;
 }
 
-/* KIND: the page with the descriptors */
+/* KIND: the page with the descriptors; a good one went before, which may not be used again */
 static enum saw play_descriptors(struct lab *lab, char **args)
 {
     struct ask ask = ask_indirect(lab, BLKIF_OP_WRITE, GRANT_SEGS, 0);
     enum saw saw = SAW_WRONG;
+    bool good = true;
     struct bad bad;
 
-    memset(page_at(lab, PAGE_ASK), FILL, GRANT_SEGS * PAGE);
     if (!bad_make(lab, &bad, args[0])) {
+        ask.inner = BLKIF_OP_READ;
+        for (unsigned i = 0; i < 8 && good; i++)
+            good = ask_one(lab, &ask) == SAW_OKAY;
+        memset(page_at(lab, PAGE_ASK), FILL, GRANT_SEGS * PAGE);
+        ask.inner = BLKIF_OP_WRITE;
         ask.gref = bad.ref;
         saw = ask_one(lab, &ask);
         ask.inner = BLKIF_OP_READ;
         saw = saw_both(saw, ask_one(lab, &ask));
+        if (!good)
+            saw = wrong(lab, "a good read was refused");
     }
     bad_free(&bad);
     return saw;

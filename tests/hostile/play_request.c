@@ -178,7 +178,7 @@ static enum saw play_padding(struct lab *lab, char **args)
 
     (void)args;
     for (unsigned i = 0; i < 3; i++) {
-        struct ask ask = ask_make(lab, i == 2 ? 77 : BLKIF_OP_READ, i == 1 ? 0 : 11, 0);
+        struct ask ask = ask_make(lab, i == 2 ? 77 : BLKIF_OP_READ, i == 1 ? 0 : 11, 0x101);
         const char *slot = queue_slot(lab->queue, lab->queue->produced);
         uint8_t want[128];
         struct answer answer;
