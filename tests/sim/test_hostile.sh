@@ -145,8 +145,8 @@ event_storm() {
     sim_end KILL front.2
     "$B/tests/fxctl" gc
     echo "$storm_ms ms of events: the worker slept $storm_sleeps times and took $storm_us us"
-    # A wake is more than one sleep of its thread; 20 a second are twice what 64 ms allow for.
-    [ $storm_sleeps -le $((storm_ms / 50 + 40)) ] && [ $storm_us -le $((storm_ms * 20)) ]
+    # 64 ms make 16 wakes a second, each of which may be several sleeps; without, there are thousands.
+    [ $storm_sleeps -le $((storm_ms / 20 + 100)) ] && [ $storm_us -le $((storm_ms * 20)) ]
 }
 
 # CPU time of guest 2's worker while a row of requests is played.
