@@ -71,7 +71,7 @@ static enum saw play_largest(struct lab *lab, char **args)
     struct ask ask = ask_indirect(lab, write ? BLKIF_OP_WRITE : BLKIF_OP_READ, 256, 4096);
     enum saw saw = SAW_OKAY;
 
-    for (unsigned turn = 0; turn < 4 && saw == SAW_OKAY; turn++) {
+    for (unsigned turn = 0; turn < 1 + 3 / lab->scale && saw == SAW_OKAY; turn++) {
         for (unsigned i = 0; i < slots; i++)
             ask_put(lab->queue, &ask);
         queue_publish(lab->queue);
