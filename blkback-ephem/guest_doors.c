@@ -66,8 +66,10 @@ static void guest_door_dead(struct door *door, const char *why)
 {
     struct guest_door *place = door_arg(door);
 
-    log_warn("domain %u, device %u: %s: not served any more", door_config(door)->domid,
-             door_config(door)->devid, why);
+    /* One line a cause: the daemon logs what it is told. */
+    if (place->guest->daemon.fd < 0)
+        log_warn("domain %u, device %u: %s: not served any more", door_config(door)->domid,
+                 door_config(door)->devid, why);
     place->dead = why;
     guest_tell_dead(place->guest, door_config(door)->id, why);
 }

@@ -24,7 +24,7 @@ minutes() {
     lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
     check | serve) echo 4 ;;
-    xen) echo 25 ;;
+    xen) echo 27 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -41,7 +41,7 @@ command_of() {
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
-    xen) echo "make --no-print-directory -j$jobs check-xen CASES='${CASES:-conformance smoke here demo pvh pools grow blockpool save sandbox}'" ;;
+    xen) echo "make --no-print-directory -j$jobs check-xen CASES='${CASES:-conformance smoke here demo pvh pools grow blockpool save sandbox hostile}'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }

@@ -57,7 +57,7 @@ limit=$(ulimit -Hn)
 
 # The longest first.
 if [ $# = 0 ]; then
-    set -- unit life scale
+    set -- unit hostile life scale
     for test in "$here"/sim/test_*.sh; do
         name=${test##*/test_}
         case " $* " in

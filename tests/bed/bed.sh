@@ -57,15 +57,27 @@ install_programs() {
 	END
 }
 
+# The hostile frontend for a guest's initramfs, with the libraries of Xen, which guests have not got
+install_hostile() {
+	local to=$1 lib
+	[ -e "$BUILD/tests/hostile" ] || return 0
+	mkdir -p "$to/lib"
+	cp "$BUILD/tests/hostile" "$top/tests/hostile.tbl" "$to"
+	ldd "$BUILD/tests/hostile" | awk '$1 ~ /^libxen/ && $3 ~ /^\// { print $3 }' |
+	while read -r lib; do cp -L "$lib" "$to/lib"; done
+}
+
 assemble() {
 	local stage=$run/stage
 	mkdir -p "$stage/bases" "$stage/cases" "$run/initrd"
 	cp -r "$bed/dom0-init" "$bed/lib.sh" "$bed/search.pl" "$bed/bed-block" "$stage"
 	cp "$bed"/cases/*.sh "$stage/cases"
+	cp "$top/tests/hostile.tbl" "$stage"
 	mkdir "$stage/here"
 	cp -r "$bed"/*.sh "$bed/search.pl" "$bed/bed-block" "$bed/cases" "$bed/guest" "$stage/here"
 	install_programs "$stage/install"
 	cp -r "$bed/guest" "$run/initrd/bed"
+	install_hostile "$run/initrd/bed/hostile"
 	cp "$roots/guest.cpio" "$stage/guest.cpio"
 	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) >>"$stage/guest.cpio"
 	cp "$roots/vmlinuz" "$stage/vmlinuz"

@@ -28,7 +28,7 @@ DOM0_PACKAGES="xen-hypervisor-4.20-amd64 xen-utils-4.20 xenstore-utils qemu-syst
 	libaio1t64 libblkid1 libinih1 libjansson4 libssl3t64 libseccomp2 libcap2 libcap-ng0 liblz4-1 libsystemd0
 	libxenstore4 libxenevtchn1 libxengnttab1 libxencall1 libxenforeignmemory1 libxentoollog1"
 DOM0_MODULES="virtio_pci virtio_blk ext4"
-GUEST_MODULES="xen-blkfront ext4 btrfs"
+GUEST_MODULES="xen-blkfront ext4 btrfs xen-gntalloc xen-evtchn xen-gntdev"
 # Firmware-laden or physical drivers no emulated machine has: two thirds of the kernel package.
 NO_DRIVERS="gpu media net/wireless net/ethernet infiniband iio staging hwmon usb input scsi mmc bluetooth"
 

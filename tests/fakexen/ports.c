@@ -225,12 +225,15 @@ void fx_handle_remove(struct fx_handle *handle)
     fx_handle_release(handle);
 }
 
-/* A peer whose process is gone has closed its end, though nobody has collected it yet. */
+/*
+ * A peer whose process is gone has closed its end, though nobody has collected it yet.  xenstored is
+ * not asked: it would be woken without a cause, and wait in its read for an event to come.
+ */
 void fx_drop_dead_peer(int fd, const struct fx_port *port)
 {
     struct fx_port *peer = fx_port_get(fx_dom(port->remote), port->remote_port);
 
-    if (port->state != FX_PORT_INTERDOMAIN || !peer || !peer->handle)
+    if (port->state != FX_PORT_INTERDOMAIN || port->store || !peer || !peer->handle)
         return;
     if (fx_handle_dead(fd, &fx_hv->ev[peer->handle - 1]))
         fx_handle_release(&fx_hv->ev[peer->handle - 1]);

@@ -2,7 +2,7 @@
 #
 # Builds the stand-ins for Xen's libraries and the programs of tests/fakexen and tests/sim:
 #   $(B)/tests/fakexen/   the libraries, for LD_LIBRARY_PATH, and xsdopen.so
-#   $(B)/tests/           fxctl guestxs conformance fxfront toolstack fakeworker inject
+#   $(B)/tests/           fxctl guestxs conformance fxfront toolstack fakeworker inject hostile
 # To be included by the top Makefile, or alone: make -f tests/fakexen/rules.mk all-fakexen
 #
 # The real xenstored loads these libraries too, so -fsanitize options are taken out of CFLAGS unless
@@ -20,7 +20,8 @@ FX_CFLAGS := -std=gnu11 -O2 -g -pthread $(FX_WARN) $(FX_FLAGS)
 
 FX_LIBS := libfakexen.so libxenevtchn.so.1 libxengnttab.so.1 libxencall.so.1 \
            libxenforeignmemory.so.1 xsdopen.so slowaio.so
-FX_PROGRAMS := fxctl guestxs conformance fxfront toolstack fakeworker inject
+FX_PROGRAMS := fxctl guestxs conformance fxfront toolstack fakeworker inject hostile
+HOSTILE := tests/hostile
 SIM_FRONT := main.c command.c handshake.c ring.c verify.c raw.c crash.c data.c
 
 all-fakexen: $(addprefix $(FX)/,$(FX_LIBS)) $(addprefix $(B)/tests/,$(FX_PROGRAMS))
@@ -63,6 +64,11 @@ $(B)/tests/conformance: $(addprefix $(FXSRC)/,conformance.c conformance_grants.c
 	$(Q)$(CC) $(FX_CFLAGS) -o $@ $(filter %.c,$^) -lxenevtchn -lxengnttab
 $(B)/tests/fxfront: $(addprefix $(SIMSRC)/front/,$(SIM_FRONT) front.h) | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -o $@ $(filter %.c,$^) -lxenevtchn -lxengnttab -lxenstore
+# What a frontend needs is fxfront's; it runs on the stand-ins and in a guest of real Xen alike.
+$(B)/tests/hostile: $(wildcard $(HOSTILE)/*.c) $(addprefix $(SIMSRC)/front/,handshake.c ring.c data.c) \
+		$(HOSTILE)/hostile.h $(SIMSRC)/front/front.h | $(FX)
+	$(Q)$(CC) $(FX_CFLAGS) -I$(SIMSRC)/front -o $@ $(filter %.c,$^) \
+		-lxenevtchn -lxengnttab -lxenstore
 $(B)/tests/toolstack: $(SIMSRC)/toolstack.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -o $@ $< -lxenstore
 $(B)/tests/fakeworker: $(SIMSRC)/fakeworker.c common/wire.c common/wire.h | $(FX)

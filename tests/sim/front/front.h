@@ -3,7 +3,7 @@
  * fxfront: a block frontend as an ordinary program, on the public APIs of libxengnttab (granting
  * side), libxenevtchn and libxenstore. Read main.c for what it is used for, then handshake.c
  * (xenstore), ring.c (shared ring and requests), command.c, verify.c, raw.c and crash.c (what is done
- * with them).
+ * with them). tests/hostile is made of the same handshake.c, ring.c and data.c.
  */
 #ifndef SIM_FRONT_H
 #define SIM_FRONT_H
@@ -26,6 +26,12 @@
 #define SEGS_PER_INDIRECT_PAGE 512u
 #define MAX_INDIRECT_PAGES     (MAX_SEGS / SEGS_PER_INDIRECT_PAGE)
 #define STALL_MS               60000
+/* The ring's header, and its words' offsets there. */
+#define RING_HEADER 64u
+#define REQ_PROD    0u
+#define REQ_EVENT   4u
+#define RSP_PROD    8u
+#define RSP_EVENT   12u
 
 /* Offsets of the protocol's fields, for the two x86 layouts. */
 struct abi {
@@ -124,9 +130,12 @@ void front_settle(struct front *front);
 int front_resized(struct front *front, uint64_t sectors);
 int front_write_key(struct front *front, const char *key, const char *value);
 int front_remove_key(struct front *front, const char *key);
+int front_set_state(struct front *front, unsigned state);
 
 /* ring.c; a queue belongs to one thread at a time */
 const struct abi *abi_find(const char *name);
+_Atomic uint32_t *queue_word(const struct queue *queue, unsigned offset);
+char *queue_slot(const struct queue *queue, uint32_t at);
 int queue_open(struct front *front, unsigned index);
 void queue_close(struct queue *queue);
 struct io *queue_get(struct queue *queue);

@@ -174,11 +174,11 @@ int front_write_key(struct front *front, const char *key, const char *value)
     return write_raw(front, XBT_NULL, key, value);
 }
 
-static int set_state(struct front *front, enum xenbus_state state)
+int front_set_state(struct front *front, unsigned state)
 {
-    char text[8];
+    char text[16];
 
-    snprintf(text, sizeof(text), "%d", (int)state);
+    snprintf(text, sizeof(text), "%u", state);
     return write_raw(front, XBT_NULL, "state", text);
 }
 
@@ -279,7 +279,7 @@ static int make_initialising(struct front *front)
         return 0;
     if (state != XenbusStateClosed && front_close(front))
         return -1;
-    return set_state(front, XenbusStateInitialising);
+    return front_set_state(front, XenbusStateInitialising);
 }
 
 static unsigned clamp(unsigned wish, uint64_t limit)
@@ -348,7 +348,7 @@ unsigned front_connect(struct front *front)
         return state;
     if (read_properties(front))
         return 99;
-    if (!(front->manner & MANNER_SILENT) && set_state(front, XenbusStateConnected))
+    if (!(front->manner & MANNER_SILENT) && front_set_state(front, XenbusStateConnected))
         return 99;
     front->connected = true;
     return state;
@@ -360,10 +360,10 @@ int front_close(struct front *front)
     unsigned gone = 1u << XenbusStateClosed | 1u << 0;
     unsigned state;
 
-    if (set_state(front, XenbusStateClosing))
+    if (front_set_state(front, XenbusStateClosing))
         return -1;
     state = backend_wait(front, gone | 1u << XenbusStateClosing, STALL_MS);
-    if (state == 99 || set_state(front, XenbusStateClosed))
+    if (state == 99 || front_set_state(front, XenbusStateClosed))
         return -1;
     state = backend_wait(front, gone | 1u << XenbusStateInitWait, STALL_MS);
     for (unsigned i = 0; i < MAX_QUEUES; i++)

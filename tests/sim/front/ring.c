@@ -20,12 +20,6 @@
 #include <xen/io/blkif.h>
 #include <xen/io/protocols.h>
 
-#define RING_HEADER 64u
-#define REQ_PROD    0u
-#define REQ_EVENT   4u
-#define RSP_PROD    8u
-#define RSP_EVENT   12u
-
 static const struct abi abis[] = {
     {XEN_IO_PROTO_ABI_X86_64, 112, 16, 8, 16, 24, 24, 28},
     {XEN_IO_PROTO_ABI_X86_32, 108, 12, 4, 12, 20, 20, 24},
@@ -45,12 +39,12 @@ static void broken(const struct queue *queue, const char *what)
     exit(3);
 }
 
-static _Atomic uint32_t *counter(const struct queue *queue, unsigned offset)
+_Atomic uint32_t *queue_word(const struct queue *queue, unsigned offset)
 {
     return (_Atomic uint32_t *)(void *)(queue->ring + offset);
 }
 
-static char *slot_at(const struct queue *queue, uint32_t at)
+char *queue_slot(const struct queue *queue, uint32_t at)
 {
     return queue->ring + RING_HEADER + (size_t)(at % queue->slots) * queue->front->abi->slot;
 }
@@ -111,8 +105,8 @@ int queue_open(struct front *front, unsigned index)
                                         queue->ring_refs, 1);
     if (queue->port < 0 || !queue->ring)
         return -1;
-    atomic_store(counter(queue, REQ_EVENT), 1);
-    atomic_store(counter(queue, RSP_EVENT), 1);
+    atomic_store(queue_word(queue, REQ_EVENT), 1);
+    atomic_store(queue_word(queue, RSP_EVENT), 1);
     return make_ios(queue);
 }
 
@@ -247,9 +241,9 @@ void queue_submit(struct queue *queue, struct io *io)
 
     if (!io->raw && (io->op == BLKIF_OP_DISCARD || io->op == BLKIF_OP_FLUSH_DISKCACHE))
         io->nsegs = 0;
-    put_request(slot_at(queue, queue->produced++), queue->front->abi, io);
-    atomic_store(counter(queue, REQ_PROD), queue->produced);
-    event = atomic_load(counter(queue, REQ_EVENT));
+    put_request(queue_slot(queue, queue->produced++), queue->front->abi, io);
+    atomic_store(queue_word(queue, REQ_PROD), queue->produced);
+    event = atomic_load(queue_word(queue, REQ_EVENT));
     if (queue->produced - event < queue->produced - before)
         xenevtchn_notify(queue->xce, (evtchn_port_t)queue->port);
 }
@@ -305,7 +299,7 @@ static bool wait_event(struct queue *queue, int timeout_ms)
 struct io *queue_wait(struct queue *queue, int timeout_ms)
 {
     for (;;) {
-        uint32_t prod = atomic_load(counter(queue, RSP_PROD));
+        uint32_t prod = atomic_load(queue_word(queue, RSP_PROD));
 
         if (prod - queue->consumed > queue->produced - queue->consumed)
             broken(queue, "more responses than requests");
@@ -315,8 +309,8 @@ struct io *queue_wait(struct queue *queue, int timeout_ms)
             io->busy = false;
             return io;
         }
-        atomic_store(counter(queue, RSP_EVENT), queue->consumed + 1);
-        if (atomic_load(counter(queue, RSP_PROD)) != queue->consumed)
+        atomic_store(queue_word(queue, RSP_EVENT), queue->consumed + 1);
+        if (atomic_load(queue_word(queue, RSP_PROD)) != queue->consumed)
             continue;
         if (!wait_event(queue, timeout_ms))
             return NULL;
