@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* More than a connection grants: the kernel hands out first what was given back last. */
+#define REVOKED_PAGES 256
+
 /* Something of our own to name in a key. */
 struct prop {
     xengntshr_handle *xgs;
@@ -29,6 +32,22 @@ static int prop_page(struct lab *lab, struct prop *prop, bool writable)
                                            writable);
     snprintf(prop->text, sizeof(prop->text), "%u", prop->ref);
     return prop->page ? 0 : -1;
+}
+
+/* A reference that was ours, and is not granted again by the connection that names it. */
+static int prop_revoked(struct lab *lab, struct prop *prop)
+{
+    static uint32_t refs[REVOKED_PAGES];
+    char *pages;
+
+    prop->xgs = xengntshr_open(NULL, 0);
+    pages = prop->xgs
+                ? xengntshr_share_pages(prop->xgs, lab->front.backend_id, REVOKED_PAGES, refs, 1)
+                : NULL;
+    if (!pages)
+        return -1;
+    snprintf(prop->text, sizeof(prop->text), "%u", refs[0]);
+    return xengntshr_unshare(prop->xgs, pages, REVOKED_PAGES);
 }
 
 static int prop_port(struct prop *prop, uint32_t domid)
@@ -112,14 +131,12 @@ static enum saw play_page(struct lab *lab, char **args)
     struct prop prop = {.port = -1};
     enum saw saw = SAW_WRONG;
 
-    if (!prop_page(lab, &prop, strcmp(args[0], "readonly"))) {
-        memset(prop.page, 0x41, PAGE);
+    if (!strcmp(args[0], "revoked") ? !prop_revoked(lab, &prop)
+                                    : !prop_page(lab, &prop, strcmp(args[0], "readonly"))) {
+        if (prop.page)
+            memset(prop.page, 0x41, PAGE);
         if (!strcmp(args[0], "data"))
             memcpy(prop.page + RSP_PROD, "BBBB", 4);
-        if (!strcmp(args[0], "revoked")) {
-            xengntshr_unshare(prop.xgs, prop.page, 1);
-            prop.page = NULL;
-        }
         lab_set(lab, "ring-ref", prop.text);
         /* One with data can be mapped: it is looked into, and then closed. */
         if (strcmp(args[0], "data"))
