@@ -41,6 +41,7 @@ int lab_find(struct lab *lab, unsigned devid)
     lab->front = (struct front){.devid = devid,
                                 .queues = 1,
                                 .segs = DIRECT_SEGS,
+                                .direct = DIRECT_SEGS,
                                 .depth = 8,
                                 .protocol = lab->protocol,
                                 .abi = abi_find(lab->protocol),
