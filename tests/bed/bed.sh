@@ -4,9 +4,12 @@
 # bed.sh [CASE...] - run cases in the dom0 of a real Xen under QEMU; "all" means every file in cases/.
 #
 #   BUILD=DIR   where the programs are (build)            LONG=1      larger sizes, longer limits
-#   BED_OUT=DIR where logs and disks go (BUILD/bed)       BED_LIMIT=S give up after so many seconds
+#   BED_OUT=DIR where logs and disks go (BUILD/bed), in DIR/run, or DIR/run-N of the N-th bed at once
+#   BED_LIMIT=S give up after so many seconds
 #   BED_SMP=2   two CPUs and the host's time, for cases where that is the point (pv)
 #   BED_KEEP=1  keep the disks of a run that passed
+#
+# bed.sh --places: how many beds may run at once here
 #
 # Design: one boot serves all cases. QEMU counts instructions (-icount): a nanosecond of the machine's
 # time is an instruction, so no time-out inside can be missed because this host is slow or busy. While
@@ -33,6 +36,53 @@ say() { echo "bed: $*"; }
 die() { say "$*" >&2; exit 1; }
 pass() { passed=$((passed + 1)); echo "pass $1"; }
 fail() { failed=$((failed + 1)); echo "FAIL $*"; }
+
+# ---- side by side ----
+
+# What a bed takes of the host's memory, with some room, in MiB
+memory=4096
+# Who holds the lock of a place has a CPU. Opened for reading, for root may have built them.
+places=(xen vmlinuz guest.cpio dom0.cpio i386.cpio i386.vmlinuz dom0-libs guest.img)
+
+beds_of_memory() { echo $(($(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo) / 1024 / memory)); }
+
+# How many may run at once on an idle machine
+count_places() {
+	local n
+	n=$(printf '%s\n' "$(nproc)" "$(beds_of_memory)" "${#places[@]}" | sort -n | head -n 1)
+	echo $((n > 1 ? n : 1))
+}
+
+# lock_place N [FLOCK-OPTION]: kept until we end
+lock_place() {
+	local lock
+	exec {lock}<"$roots/${places[$1]}"
+	flock ${2:+"$2"} "$lock" || { exec {lock}<&-; return 1; }
+}
+
+# The first place that nobody has. All but the first need memory for two: one may have started just now.
+any_place() {
+	local n
+	for ((n = 0; n < $(nproc) && n < ${#places[@]}; n++)); do
+		[ "$n" = 0 ] || [ "$(beds_of_memory)" -ge 2 ] || return 1
+		! lock_place "$n" -n || { place=$n; return; }
+	done
+	return 1
+}
+
+# Sets place. A machine of several CPUs has as many places, in order, so that two of them cannot lock each other out.
+find_place() {
+	local n
+	place=0
+	if [ "${BED_SMP:-1}" != 1 ]; then
+		for ((n = 0; n < BED_SMP && n < ${#places[@]}; n++)); do
+			lock_place "$n" -n || { say "another bed runs on this machine: waiting for it"; lock_place "$n"; }
+		done
+	elif ! any_place; then
+		say "as many beds run as this machine has room for: waiting for one of them"
+		until any_place; do sleep 2; done
+	fi
+}
 
 # ---- the run's own disk ----
 
@@ -65,9 +115,9 @@ assemble() {
 	cp -r "$bed"/*.sh "$bed/search.pl" "$bed/bed-block" "$bed/cases" "$bed/guest" "$stage/here"
 	install_programs "$stage/install"
 	cp -r "$bed/guest" "$run/initrd/bed"
-	cp "$roots/guest.cpio" "$stage/guest.cpio"
-	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) >>"$stage/guest.cpio"
-	cp "$roots/vmlinuz" "$stage/vmlinuz"
+	cp "$roots/guest.cpio" "$roots/i386.cpio" "$stage"
+	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) | tee -a "$stage/i386.cpio" >>"$stage/guest.cpio"
+	cp "$roots/vmlinuz" "$roots/i386.vmlinuz" "$stage"
 	cp --sparse=always "$roots/guest.img" "$stage/bases/root.img"
 	"$bed/data-base.sh" "$stage/bases/data.img"
 	(cd "$stage/bases" && sha256sum ./*) >"$run/bases.sha256"
@@ -194,6 +244,7 @@ show_tail() {
 
 main() {
 	[ $# -gt 0 ] || set -- smoke
+	[ "$1" != --places ] || { count_places; exit; }
 	[ "$1" != all ] || { cd "$bed/cases" && set -- *.sh; }
 	CASES=$(for c in "$@"; do echo "${c%.sh}"; done | xargs)
 	limit=${BED_LIMIT:-$((300 + 1200 * $# * (LONG ? 4 : 1)))}
@@ -204,9 +255,9 @@ main() {
 
 	roots=$("$bed/root.sh")
 	mkdir -p "$OUT"
-	exec 9<"$roots/vmlinuz" # for reading: root may have built it
-	flock -n 9 || { say "another bed runs on this machine: waiting for it"; flock 9; }
+	find_place
 	run=$OUT/run
+	[ "$place" = 0 ] || run=$OUT/run-$((place + 1))
 	rm -rf "$run"
 	mkdir -p "$run"
 	trap power_off EXIT
