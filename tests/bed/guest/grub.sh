@@ -4,7 +4,7 @@
 # grub.sh - in a guest that GRUB has booted from this very disk: what GRUB wrote is there, what it read is
 # there, and it goes on being an ordinary disk.
 
-grubenv=/boot/grub/grubenv
+grubenv=/boot/grub.env
 check root-on-xvda grep -q '^/dev/xvda / ext4 rw' /proc/mounts
 check booted-by-grub grep -q 'BOOT_IMAGE=/boot/vmlinuz' /proc/cmdline
 check grub-has-written grep -qx "bed_written=by-grub-$seed" "$grubenv"
