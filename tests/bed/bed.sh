@@ -137,6 +137,14 @@ assemble() {
 
 # ---- the machine ----
 
+# QEMU (7.2 at least) sets the accessed bit in a 32-bit guest's top page table, which processors never do, and
+# Xen then takes the table for broken: a guest with PAE would hang at its first trapped instruction. So one bit
+# goes from the constant of reserved bits that Xen looks for there. Nothing else uses it.
+make_xen() {
+	perl -0777 -pe '$n = s/\xe6(?=\x01\0\0\0\0\xf0\xff)/\xc6/g; END { exit($n != 1) }' "$roots/xen" >"$run/xen" ||
+		say "this Xen's mask of reserved bits was not found: a 32-bit guest will hang"
+}
+
 power_on() {
 	local disk args=() machine=(-accel "tcg,thread=single" -icount "shift=0,sleep=on" -smp 1)
 	# Two CPUs for guests with two: on one, each of their IPIs waits for a turn of the scheduler.
@@ -146,11 +154,11 @@ power_on() {
 			-device "virtio-blk-pci,drive=$disk,serial=$disk,iommu_platform=on,disable-legacy=on")
 	done
 	# TCG by name: a /dev/kvm may exist and still be unable to run Xen.
-	# With less than 3584 MiB all of it is below 4 GiB: QEMU 7.2 cuts off what nested page tables of a 32-bit guest say.
+	# With less than 3584 MiB all of it is below 4 GiB: QEMU 7.2 cuts off addresses beyond while a 32-bit guest runs.
 	timeout -k 10 "$limit" qemu-system-x86_64 "${machine[@]}" \
 		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -m 3568 \
 		-nographic -no-reboot -nodefaults -monitor "unix:$run/monitor,server=on,wait=off" -serial "file:$run/serial.log" \
-		-kernel "$roots/xen" \
+		-kernel "$run/xen" \
 		-append "console=com1 com1=115200,8n1 dom0_mem=1200M,max:1200M loglvl=warning guest_loglvl=warning noreboot=1" \
 		-initrd "$roots/vmlinuz console=hvc0 quiet panic=5 mitigations=off loglevel=4,$roots/dom0.cpio" \
 		"${args[@]}" </dev/null >"$run/qemu.log" 2>&1 &
@@ -267,6 +275,7 @@ main() {
 	started=$SECONDS
 	say "cases: $CASES"
 	assemble
+	make_xen
 	say "booting Xen, at most $limit s [$((SECONDS - started)) s]"
 	: >"$run/serial.log"
 	power_on

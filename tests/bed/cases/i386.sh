@@ -8,7 +8,6 @@ seed=$SEED-i386
 guest_config i386 256 i386 "bed.seed=$seed bed.blkfront=max_ring_page_order=2,max_indirect_segments=256" \
 	"$(ephemeral xvdb "$BED/bases/data.img")" "$(ephemeral xvdc blank:64M)"
 sed -i -e "s|^kernel = .*|kernel = \"$BED/i386.vmlinuz\"|" -e "s|^ramdisk = .*|ramdisk = \"$BED/i386.cpio\"|" "$GUESTS/i386.cfg"
-echo "hap = 0" >>"$GUESTS/i386.cfg"
 
 # figure VDEV KEY: a number of one volume
 figure() { ephemctl status i386 --json | awk -v vdev="$1" -v key="\"$2\":" '/"vdev"/ { ours = $0 ~ vdev } ours && $1 == key { print $2 + 0 }'; }
