@@ -139,8 +139,8 @@ kernel_block() {
 }
 
 guest_domid() { cat "$GUESTS/$1.domid"; }
-# WORDS are the beginning of a line, or with a $ all of it; lines on a console end in CR LF
-guest_said() { grep -q "^GUEST: ${2/%\$/$'\r*$'}" "$CONSOLES/guest-$1.log"; }
+# WORDS are the beginning of a line, or with a $ all of it; a console has CR beside LF, Linux' before, GRUB's behind
+guest_said() { grep -q "^"$'\r*'"GUEST: ${2/%\$/$'\r*$'}" "$CONSOLES/guest-$1.log"; }
 guest_start() {
 	: >"$(guest_log "$1")"
 	rm -f "$GUESTS/$1.domid"

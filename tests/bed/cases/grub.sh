@@ -43,6 +43,9 @@ grub_config() { # NAME TYPE GRUB
 
 times_logged() { tail -n "+$((log_mark + 1))" "$DAEMON_LOG" | grep -c "$1" || true; }
 
+# As a frontend says which ABI its rings are in: GRUB's PVH kind is a 32-bit program
+speaks() { [ "$(xenstore-read "/local/domain/$domid/device/vbd/51712/protocol")" = "$1" ]; }
+
 # start NAME: sets domid and pids
 start() {
 	log_mark=$(wc -l <"$DAEMON_LOG")
@@ -54,6 +57,7 @@ start() {
 boots_linux() {
 	local files
 	start grub-pvh
+	check grub-pvh-speaks-32 wait_for 60 "GRUB to connect" speaks x86_32-abi
 	check grub-pvh-boots guest_wait grub-pvh 400 written
 	is grub-pvh-same-worker "$(workers | xargs)" "$pids"
 	is grub-pvh-connected-twice "$(times_logged 'connecting')" 2
@@ -70,6 +74,7 @@ boots_linux() {
 
 reads_and_writes() {
 	start grub-pv
+	check grub-pv-speaks-64 wait_for 60 "GRUB to connect" speaks x86_64-abi
 	check grub-pv-power-off guest_wait_exit grub-pv 120
 	for what in reads-what-it-wrote sums; do
 		check "grub-pv-$what" guest_said grub-pv "pass $what"

@@ -4,19 +4,8 @@
 # hotplug.sh - in the guest of cases/hotplug.sh: xvda and xvdb are worked hard and verified all the time, while
 # xvdc comes, is found blank, is written, read back, and goes; then it goes while it is in use.
 
-# Writers that never stop, each on an area of its own, read back and compared by fio; they end at an error.
-load_on() { # NAME FILE
-	fio --name="$1" --filename="$2" --size=8M --direct=1 --ioengine=libaio --iodepth=8 --rw=randrw --bssplit=4k/60:64k/40 \
-		--verify=crc32c --verify_fatal=1 --verify_backlog=16 --serialize_overlap=1 --time_based --runtime=36000 \
-		--allow_mounted_write=1 --minimal >"/tmp/$1.out" 2>&1 &
-	loads+=("$!")
-}
-loads=()
 load_on xvda /var/tmp/load
 load_on xvdb /dev/xvdb
-# In 512-byte sectors, read and written
-moved() { awk '{ print $3 + $7 }' "/sys/block/$1/stat"; }
-loads_run() { kill -0 "${loads[@]}"; }
 
 # appeared: waits for the next xvdc, which is another disk than the last one: disks are numbered
 seen=none
@@ -77,5 +66,4 @@ for how in asked paused forced; do
 done
 hold detached
 check loads-to-the-end loads_run
-kill "${loads[@]}"
-wait
+end_loads

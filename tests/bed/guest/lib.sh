@@ -28,5 +28,6 @@ hold() {
 	read -r _
 }
 drop_caches() { sync; echo 3 >/proc/sys/vm/drop_caches; }
-# What a PVH guest's kernel always says, for want of a PC around it, is no error.
+# What a PVH guest's kernel always says, for want of a PC around it, is no error. The last when GRUB has started it.
 no_pc='ACPI: No IOAPIC entries present|PCI: Fatal: No config space access|ACPI: OSL: SCI .* not registered'
+no_pc="$no_pc|platform_pci_unplug: Xen Platform PCI: unrecognised magic value"
