@@ -42,7 +42,7 @@ command_of() {
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
     xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke here demo pvh i386 kexec'" ;;
-    xen-2) echo "make --no-print-directory check-xen CASES='pools grow blockpool grub hotplug reboot'" ;;
+    xen-2) echo "make --no-print-directory check-xen CASES='pools grow blockpool grub reboot'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }
