@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# all.sh - what `make test` runs: every suite, in its short form, one after another.
+# all.sh - what `make test` runs: every suite, in its short form, one after another; but the cases of the
+# bed are in three suites that run side by side, as many as this machine has room for: a bed waits for a place.
 #
 # A suite is a command whose output has one line "N passed, N failed"; here they are added up, and a
 # suite that ends badly without such a line counts as one failure.  What was skipped is repeated at
@@ -12,7 +13,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage check check-address check-thread serve serve-address xen xen-smp}
+SUITES=${SUITES:-lint build docs coverage xen-1 xen-2 xen-3 check check-address check-thread serve serve-address
+	xen-smp}
 limit=${ALL_LIMIT:-3000}
 logs=build/test-logs
 passed=0 failed=0
@@ -24,7 +26,7 @@ minutes() {
     lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
     check | serve) echo 4 ;;
-    xen) echo 27 ;;
+    xen-[1-3]) echo 16 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -41,7 +43,9 @@ command_of() {
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
-    xen) echo "make --no-print-directory -j$jobs check-xen CASES='${CASES:-conformance smoke here demo pvh pools grow blockpool save sandbox hostile}'" ;;
+    xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke here demo pvh hostile'" ;;
+    xen-2) echo "make --no-print-directory check-xen CASES='pools grow blockpool save sandbox'" ;;
+    xen-3) echo "make --no-print-directory check-xen CASES='i386 grub reboot kexec'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }
@@ -62,18 +66,51 @@ count() {
     fi
 }
 
-total=0
-for suite in $SUITES; do total=$((total + $(minutes "$suite"))); done
-echo "== $(echo "$SUITES" | wc -w) suites, about $total minutes on two cores"
-for suite in $SUITES; do
-    started=$SECONDS
-    echo "== $suite (about $(minutes "$suite") min)"
-    timeout -k 20 "$limit" bash -o pipefail -c "$(command_of "$suite") 2>&1 | tee $logs/$suite"
+# suite NAME: runs it; what it ended with is in NAME.status of the logs
+suite() {
+    local name=$1 status started=$SECONDS
+    echo "== $name (about $(minutes "$name") min)"
+    rm -f "$logs/$name.status"
+    timeout -k 20 "$limit" bash -o pipefail -c "$(command_of "$name") 2>&1 | tee $logs/$name"
     status=$?
-    [ "$status" != 124 ] || echo "== $suite: killed after $limit s"
-    count "$status" "$logs/$suite"
-    echo "== $suite: $([ "$status" = 0 ] && echo good || echo FAILED) after $((SECONDS - started)) s"
+    [ "$status" != 124 ] || echo "== $name: killed after $limit s"
+    echo "$status" >"$logs/$name.status"
+    echo "== $name: $([ "$status" = 0 ] && echo good || echo FAILED) after $((SECONDS - started)) s"
+}
+
+# side_by_side NAME...: all at once, each line with the name of its suite; what they need is built before
+side_by_side() {
+    local name
+    make --no-print-directory -j"$jobs" all all-fakexen >/dev/null
+    tests/bed/root.sh >/dev/null
+    for name in "$@"; do
+        suite "$name" | sed -u "s/^/[$name] /" &
+    done
+    wait
+}
+
+# Of the suites that run side by side, the first stands for all
+first_of_beds() { [ "$1" = "${beds%% *}" ]; }
+is_bed() { [[ " $beds " = *" $1 "* ]]; }
+
+# shellcheck disable=SC2086 # a list
+beds=$(printf '%s\n' $SUITES | grep -x 'xen-[0-9]' | xargs)
+[ "$(tests/bed/bed.sh --places)" -ge 2 ] || beds=
+
+total=0
+for s in $SUITES; do
+    is_bed "$s" && ! first_of_beds "$s" || total=$((total + $(minutes "$s")))
 done
+echo "== $(echo "$SUITES" | wc -w) suites, about $total minutes on two cores"
+for s in $SUITES; do
+    # shellcheck disable=SC2086 # a list
+    if ! is_bed "$s"; then
+        suite "$s"
+    elif first_of_beds "$s"; then
+        side_by_side $beds
+    fi
+done
+for s in $SUITES; do count "$(cat "$logs/$s.status" || echo 1)" "$logs/$s"; done
 
 echo "== skipped:"
 # shellcheck disable=SC2086 # a list

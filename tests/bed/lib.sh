@@ -72,18 +72,23 @@ die() {
 
 not() { ! "$@"; }
 
-now() { cut -d. -f1 /proc/uptime; }
+now() {
+	local up
+	read -r up _ </proc/uptime
+	echo "${up%%.*}"
+}
 
-# wait_for SECONDS WHAT COMMAND...
+# wait_for SECONDS WHAT COMMAND...: asks less often as time goes by, for asking costs the CPU that is waited for
 wait_for() {
-	local end=$(($(now) + $1)) what=$2
+	local end=$(($(now) + $1)) what=$2 pause=1
 	shift 2
 	until "$@" >/dev/null 2>&1; do
 		if [ "$(now)" -ge "$end" ]; then
 			echo "waited in vain for $what"
 			return 1
 		fi
-		sleep 0.1
+		sleep "0.$pause"
+		[ "$pause" = 8 ] || pause=$((pause + 1))
 	done
 }
 
@@ -112,6 +117,20 @@ guest_config() {
 # ephemeral VDEV TARGET: a disk line for the product
 ephemeral() { echo "backendtype=tap,format=raw,vdev=$1,access=rw,script=$SCRIPT,target=$2"; }
 
+# boot_base FILE [HOST-FILE GUEST-FILE]...: the guests' root with kernel and initramfs in /boot, and more files
+boot_base() {
+	local base=$1
+	shift
+	cp --sparse=always "$BED/bases/root.img" "$base"
+	(cd "$BED" && sha256sum vmlinuz guest.cpio | sed 's|  |  /boot/|') >"$base.sums"
+	set -- "$BED/vmlinuz" vmlinuz "$BED/guest.cpio" guest.cpio "$base.sums" sums "$@"
+	while [ $# -gt 0 ]; do
+		echo "write $1 /boot/$2"
+		shift 2
+	done | debugfs -w -f - "$base"
+	rm "$base.sums"
+}
+
 guest_log() { echo "$CONSOLES/guest-$1.log"; }
 # kernel_block VDEV FILE: a disk line for the kernel's blkback on a loop device, the control group
 kernel_block() {
@@ -120,7 +139,8 @@ kernel_block() {
 }
 
 guest_domid() { cat "$GUESTS/$1.domid"; }
-guest_said() { tr -d '\r' <"$(guest_log "$1")" | grep -q "^GUEST: $2"; }
+# WORDS are the beginning of a line, or with a $ all of it; a console has CR beside LF, Linux' before, GRUB's behind
+guest_said() { grep -q "^"$'\r*'"GUEST: ${2/%\$/$'\r*$'}" "$CONSOLES/guest-$1.log"; }
 guest_start() {
 	: >"$(guest_log "$1")"
 	rm -f "$GUESTS/$1.domid"

@@ -10,6 +10,8 @@
 #   dom0-libs        the sonames dom0 has, so that bed.sh knows which libraries to bring along
 #   guest.img        the guests' root, also plain Debian on ext4: the base of their xvda
 #   guest.cpio       their initramfs: blkfront, ext4, btrfs, then runs guest/init from the bed
+#   i386.vmlinuz     a 32-bit kernel, and i386.cpio, an initramfs with a 32-bit busybox that runs
+#                    guest/i386.sh: there is no 32-bit root
 #
 # Design: one mmdebstrap run makes both roots. It installs the guest's packages first, a hook keeps a
 # copy of that as the guest's root, then installs dom0's packages on top: half the time of two runs.
@@ -22,13 +24,17 @@ set -eu
 
 SUITE=trixie
 MIRROR=${BED_MIRROR:-http://deb.debian.org/debian}
-GUEST_PACKAGES="e2fsprogs btrfs-progs fio util-linux mount kmod procps"
+GUEST_PACKAGES="e2fsprogs btrfs-progs fio util-linux mount kmod procps kexec-tools"
 DOM0_PACKAGES="xen-hypervisor-4.20-amd64 xen-utils-4.20 xenstore-utils qemu-system-xen linux-image-amd64
 	busybox-static iproute2 psmisc lsof dmsetup cryptsetup-bin grub-xen-bin grub-xen-host xz-utils
 	libaio1t64 libblkid1 libinih1 libjansson4 libssl3t64 libseccomp2 libcap2 libcap-ng0 liblz4-1 libsystemd0
 	libxenstore4 libxenevtchn1 libxengnttab1 libxencall1 libxenforeignmemory1 libxentoollog1"
 DOM0_MODULES="virtio_pci virtio_blk ext4"
-GUEST_MODULES="xen-blkfront ext4 btrfs xen-gntalloc xen-evtchn xen-gntdev"
+GUEST_MODULES="xen-blkfront ext4 btrfs xen-gntalloc xen-evtchn xen-gntdev xenfs"
+# The last release with a 32-bit kernel
+I386_SUITE=bookworm
+I386_KERNEL=linux-image-686-pae
+I386_MODULES="xen-blkfront ext4"
 # Firmware-laden or physical drivers no emulated machine has: two thirds of the kernel package.
 NO_DRIVERS="gpu media net/wireless net/ethernet infiniband iio staging hwmon usb input scsi mmc bluetooth"
 
@@ -65,7 +71,39 @@ hook() {
 	# shellcheck disable=SC2086 # a list
 	INITRD=No DEBIAN_FRONTEND=noninteractive chroot "$root" \
 		apt-get -y --no-install-recommends install $DOM0_PACKAGES
+	foreign "$root" "$BED_WORK/i386"
 }
+
+# foreign ROOT OUT: the 32-bit kernel and busybox, unpacked in OUT. The new root's own apt fetches and checks
+# them, told of another suite and architecture; nothing of that stays in ROOT.
+foreign() {
+	local root=$1 out=$2 dir kernel deb apt
+	dir=$(mktemp -d "$root/var/tmp/foreign.XXXXXX")
+	mkdir -p "$dir/state/lists/partial" "$dir/cache/archives/partial" "$out"
+	echo "deb $MIRROR $I386_SUITE main" >"$dir/sources.list"
+	: >"$dir/status"
+	cat >"$dir/apt.conf" <<-END
+		Dir::Etc::SourceList "${dir#"$root"}/sources.list";
+		Dir::Etc::SourceParts "-";
+		Dir::State "${dir#"$root"}/state";
+		Dir::State::Status "${dir#"$root"}/status";
+		Dir::Cache "${dir#"$root"}/cache";
+		APT::Architecture "i386";
+		APT::Architectures "i386";
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+	END
+	apt=(chroot "$root" env -C "${dir#"$root"}" "APT_CONFIG=${dir#"$root"}/apt.conf")
+	"${apt[@]}" apt-get update
+	kernel=$("${apt[@]}" apt-cache depends "$I386_KERNEL" | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p')
+	"${apt[@]}" apt-get download "$kernel" busybox-static
+	for deb in "$dir"/*.deb; do
+		chroot "$root" dpkg-deb --fsys-tarfile "${deb#"$root"}" | tar -C "$out" -x
+	done
+	rm -rf "$dir"
+}
+
+kernel_version() { basename "$(echo "$1"/lib/modules/*)"; }
 
 bootstrap() {
 	local opts=() d
@@ -80,16 +118,17 @@ bootstrap() {
 		--customize-hook="$self --hook \"\$1\"" "$SUITE" "$work/dom0" "$MIRROR"
 }
 
-# initramfs OUT INIT MODULE...: busybox, the modules in loading order, and INIT
+# initramfs OUT ROOT INIT MODULE...: busybox of ROOT, the modules of its kernel in loading order, and INIT
 initramfs() {
-	local cpio=$1 init=$2 dir=$1.d ko m name
-	shift 2
+	local cpio=$1 root=$2 init=$3 dir=$1.d ko m name version
+	version=$(kernel_version "$root")
+	shift 3
 	mkdir -p "$dir/bin" "$dir/modules" "$dir/proc" "$dir/sys" "$dir/dev" "$dir/root"
-	cp "$work/dom0/bin/busybox" "$dir/bin/busybox"
+	cp "$root/bin/busybox" "$dir/bin/busybox"
 	printf '%s\n' "$init" >"$dir/init"
 	chmod 755 "$dir/init"
 	for m in "$@"; do
-		modprobe -d "$work/dom0" -S "$version" --show-depends "$m" | sed -n 's/^insmod //p' | tr -d ' ' |
+		modprobe -d "$root" -S "$version" --show-depends "$m" | sed -n 's/^insmod //p' | tr -d ' ' |
 		while read -r ko; do
 			name=$(basename "$ko" .xz)
 			grep -qxF "$name" "$dir/modules/$m" 2>/dev/null || echo "$name" >>"$dir/modules/$m"
@@ -99,7 +138,7 @@ initramfs() {
 			*) cp "$ko" "$dir/modules/$name" ;;
 			esac
 		done
-		[ -e "$dir/modules/$m" ] || modprobe -d "$work/dom0" -S "$version" --show-depends "$m" | grep -q '^builtin' ||
+		[ -e "$dir/modules/$m" ] || modprobe -d "$root" -S "$version" --show-depends "$m" | grep -q '^builtin' ||
 			{ say "no module $m"; return 1; }
 		touch "$dir/modules/$m"
 	done
@@ -142,6 +181,11 @@ until [ -b /dev/xvda ]; do n=$((n + 1)); [ $n -gt 600 ] && die "no xvda"; sleep 
 mount -t ext4 -o noatime /dev/xvda /root || die "cannot mount xvda"
 mount --move /dev /root/dev; mount --move /run /root/run; umount /sys /proc
 exec switch_root /root /run/bed/init'
+# shellcheck disable=SC2016 # expanded in the guest
+I386_INIT=$INIT_HEAD'
+insmod /modules/xen-blkfront.ko $(sed -n "s/.*bed\.blkfront=\([^ ]*\).*/\1/p" /proc/cmdline | tr , " ")
+load ext4
+exec sh /bed/i386.sh </dev/hvc0 >/dev/hvc0 2>&1'
 
 image() { # OUT DIR SIZE LABEL
 	truncate -s "$3" "$1"
@@ -150,22 +194,25 @@ image() { # OUT DIR SIZE LABEL
 
 build() {
 	local tool
-	for tool in mmdebstrap mke2fs cpio modprobe xz; do
+	for tool in mmdebstrap mke2fs cpio modprobe depmod xz; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || { say "$tool is missing: run 'make deps'"; exit 1; }
 	done
 	work=$(mktemp -d "$cache/build.XXXXXX")
 	chmod 755 "$work"
 	trap 'rm -rf "$work"' EXIT
 	run "building the Debian roots (one to three minutes, then cached in $out)" bootstrap
-	version=$(basename "$(echo "$work"/dom0/lib/modules/*)")
+	depmod -b "$work/i386" "$(kernel_version "$work/i386")"
 	mkdir "$work/out"
-	cp "$work/dom0/boot/vmlinuz-$version" "$work/out/vmlinuz"
+	cp "$work"/dom0/boot/vmlinuz-* "$work/out/vmlinuz"
+	cp "$work"/i386/boot/vmlinuz-* "$work/out/i386.vmlinuz"
 	gzip -dc "$work/dom0/boot/xen-4.20-amd64.gz" >"$work/out/xen"
 	(cd "$work/dom0" && find usr/lib lib -name '*.so*' -printf '%f\n' | sort -u) >"$work/out/dom0-libs"
 	# shellcheck disable=SC2086 # lists
-	run "initramfs of dom0" initramfs "$work/out/dom0.cpio" "$DOM0_INIT" $DOM0_MODULES
+	run "initramfs of dom0" initramfs "$work/out/dom0.cpio" "$work/dom0" "$DOM0_INIT" $DOM0_MODULES
 	# shellcheck disable=SC2086
-	run "initramfs of the guests" initramfs "$work/out/guest.cpio" "$GUEST_INIT" $GUEST_MODULES
+	run "initramfs of the guests" initramfs "$work/out/guest.cpio" "$work/dom0" "$GUEST_INIT" $GUEST_MODULES
+	# shellcheck disable=SC2086
+	run "initramfs of 32-bit guests" initramfs "$work/out/i386.cpio" "$work/i386" "$I386_INIT" $I386_MODULES
 	run "image of dom0's root" image "$work/out/dom0.img" "$work/dom0" 8G dom0
 	run "image of the guests' root" image "$work/out/guest.img" "$work/guest" 768M guest
 	chmod -R a+rX "$work/out"

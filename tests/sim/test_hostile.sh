@@ -181,7 +181,9 @@ watch_storm() {
     [ $watch_ms -le 8000 ]
 }
 
+# As another guest: one that was throttled and ends at work may have been saved, which is told.
 dies() {
+    sim_destroy 2 && guest_2 || return 1
     dies_from=$(log_end)
     endless endless-writes && sleep 0.3 && sim_destroy 2 && logged "$dies_from" - && neighbour_well
 }

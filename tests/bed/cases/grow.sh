@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # grow - bases grow under a running guest, and its disks with them: one because its worker looks from time
-# to time, one because the operator says so. The bases stay what they were, and longer.
+# to time, one because the operator says so, four times. The bases stay what they were, and longer. The guest
+# writes and compares all the while.
 
 dir=/var/lib/grow
 fs=$dir/fs.img
@@ -28,12 +29,15 @@ guest_tell grow go
 check followed-by-itself guest_wait grow 30 followed
 check status-size-xvdb size_in_status "$fs"
 check filled guest_wait grow 240 filled
-# Without a refresh it would take up to 2 s until the size is there
-longer "$raw"
-check refresh ephemctl refresh grow
-check status-size-xvdc size_in_status "$raw"
-raw_sum=$(sha256sum <"$raw")
 guest_tell grow go
+# Without a refresh it would take up to 2 s until the size is there
+for n in 1 2 3 4; do
+	longer "$raw"
+	check "refresh-$n" ephemctl refresh grow
+	check "status-size-xvdc-$n" size_in_status "$raw"
+	check "grown-$n" guest_wait grow 60 "grown $n\$"
+done
+raw_sum=$(sha256sum <"$raw")
 check power-off guest_wait_exit grow 240
 guest_results grow
 check end guest_said grow end

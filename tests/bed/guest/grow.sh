@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # grow.sh - in the guest of cases/grow.sh: xvdb is an ext4 file system in use, xvdc a raw disk; both grow
-# by 64 MiB under it, and what is new is read, written and read back.
+# by 64 MiB under it, xvdc again and again, and what is new is read, written and read back. All the while
+# xvda and the beginning of xvdc are written and compared.
 
 mib() { echo $(($(cat "/sys/block/$1/size") / 2048)); }
 # grown DEVICE MIB: once it has that size; dom0 ends us if it never has
@@ -16,6 +17,8 @@ raw_before=$(mib xvdc)
 fs_blocks=$(stat -f -c %b /mnt)
 check xvdc-write dd if=/dev/urandom of=/dev/xvdc bs=1M seek=$((raw_before - 1)) count=1 oflag=direct conv=notrunc
 last=$(dd if=/dev/xvdc bs=1M skip=$((raw_before - 1)) count=1 iflag=direct status=none | sha256sum)
+load_on xvda /var/tmp/load
+load_on xvdc /dev/xvdc
 hold ready
 
 grown xvdb $((fs_before + 64))
@@ -35,8 +38,14 @@ umount /mnt
 check xvdb-fsck e2fsck -fn /dev/xvdb
 hold filled
 
-grown xvdc $((raw_before + 64))
-pass xvdc-follows
+for n in 1 2 3 4; do
+	before=$(moved xvdc)
+	grown xvdc $((raw_before + 64 * n))
+	pass "xvdc-follows-$n"
+	until [ $(($(moved xvdc) - before)) -gt 2048 ] || ! loads_run; do read -r -t 0.3 _ || true; done
+	check "loads-after-$n" loads_run
+	say "grown $n"
+done
 check new-range-zeros cmp -n $((64 << 20)) /dev/zero <(dd if=/dev/xvdc bs=1M skip="$raw_before" count=64 iflag=direct status=none)
 # Over the old end and up to the new one
 raw_io() {
@@ -46,3 +55,5 @@ raw_io() {
 last_reads_back() { [ "$last" = "$(dd if=/dev/xvdc bs=1M skip=$((raw_before - 1)) count=1 iflag=direct status=none | sha256sum)" ]; }
 check written-before-reads-back last_reads_back
 check new-range-written raw_io
+check loads-to-the-end loads_run
+end_loads
