@@ -92,6 +92,7 @@ $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore -linih
 
 include tests/fakexen/rules.mk
+include tests/fuzz/rules.mk
 
 deps:
 	@tests/deps.sh $(DEPS)
@@ -148,7 +149,7 @@ install: all
 		install -m 644 dom0-tools/blkback-ephem.conf $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf
 
 clean:
-	rm -rf build build-address build-thread
+	rm -rf build build-address build-thread build-fuzz
 
 .DEFAULT_GOAL := all
 .PHONY: all deps check-unit check check-docs check-serve check-xen demo test lint format bench install clean

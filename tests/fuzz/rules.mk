@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# rules.mk: the fuzz targets, always with clang's libFuzzer and both sanitizers, in build-fuzz/.
+# TARGET_OBJECTS are the files one is made of besides tests/fuzz/TARGET.c.
+
+F := build-fuzz
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS := ring
+FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+              $(WARN) -MMD -MP -pthread
+FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
+                -Itests/unit -Itests/fuzz
+
+FUZZ_ring := tests/fuzz/ringview.c blkback-ephem/ring.c
+
+fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
+FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))
+
+$(F)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "CC $@"
+	$(Q)$(FUZZ_CC) $(FUZZ_INCLUDE) -fsanitize=fuzzer-no-link $(FUZZ_FLAGS) -c -o $@ $<
+
+define fuzz_link
+$(F)/$(1): $(call fuzz_objects,$(1))
+	@echo "LD $$@"
+	$$(Q)$$(FUZZ_CC) -fsanitize=fuzzer $$(FUZZ_FLAGS) -o $$@ $$^ $$(FUZZ_LIBS_$(1))
+endef
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_link,$(t))))
+
+-include $(wildcard $(F)/obj/*/*.d $(F)/obj/tests/*/*.d)
+
+all-fuzz: $(FUZZ_PROGRAMS)
+
+fuzz: all-fuzz
+	@tests/fuzz/run.sh $(F) $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+.PHONY: all-fuzz fuzz
