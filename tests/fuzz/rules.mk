@@ -6,13 +6,17 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring
+FUZZ_TARGETS := ring xenstore xenbus
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
               $(WARN) -MMD -MP -pthread
 FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
                 -Itests/unit -Itests/fuzz
 
 FUZZ_ring := tests/fuzz/ringview.c blkback-ephem/ring.c
+FUZZ_xenstore := tests/fuzz/keysview.c xenstore-glue/keys.c xenstore-glue/paths.c xenstore-glue/rules.c \
+                 common/util.c $(wildcard common/store*.c)
+FUZZ_LIBS_xenstore := -linih -lblkid
+FUZZ_xenbus := xenstore-glue/xenbus.c
 
 fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
 FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))
