@@ -94,7 +94,8 @@ int backing_block_open(struct backing **out, int fd, uint64_t bytes)
     if (!block)
         return -ENOMEM;
     block->backing = (struct backing){.ops = &block_ops, .fd = fd};
-    block->count = block->free = count;
+    block->count = count;
+    block->free = count;
     *out = &block->backing;
     return 0;
 }

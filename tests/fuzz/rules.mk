@@ -6,7 +6,7 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring xenstore xenbus
+FUZZ_TARGETS := ring xenstore xenbus life
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
               $(WARN) -MMD -MP -pthread
 FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
@@ -17,6 +17,19 @@ FUZZ_xenstore := tests/fuzz/keysview.c xenstore-glue/keys.c xenstore-glue/paths.
                  common/util.c $(wildcard common/store*.c)
 FUZZ_LIBS_xenstore := -linih -lblkid
 FUZZ_xenbus := xenstore-glue/xenbus.c
+
+# The data plane on fakes of its disks and of the hypervisor, turned by hand; see world.h and kernel.h.
+FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c kernel.c turn_thread.c turn_keeper.c) \
+              $(addprefix tests/unit/,rig.c fake_aio.c unit.c) \
+              $(addprefix common/,log.c loop.c util.c) \
+              $(addprefix blkback-ephem/,arena.c cipher.c extent.c index.c key.c lane.c limit.c mailbox.c node.c \
+                overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c slots.c sweep.c tier.c volume.c \
+                volume_base.c volume_grow.c volume_io.c)
+FUZZ_KERNEL_LIBS := $(foreach f,clock_gettime eventfd read write close readv send sendmsg epoll_create1 \
+                      epoll_ctl epoll_wait epoll_pwait2,-Wl,--wrap=$(f)) -lcrypto -llz4
+FUZZ_life := $(FUZZ_WORLD) $(addprefix tests/fuzz/,front.c front_step.c ringview.c) \
+             $(addprefix tests/unit/,fake_hv.c ringkit.c) $(addprefix blkback-ephem/,pump.c request.c ring.c)
+FUZZ_LIBS_life := $(FUZZ_KERNEL_LIBS)
 
 fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
 FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))

@@ -34,7 +34,8 @@ static void story_judge(const struct story *s, enum xenbus_action action)
     if (fact(s, XENBUS_BUSY))
         FUZZ_CHECK(action == XENBUS_NOTHING);
     if (action == XENBUS_SHUT)
-        FUZZ_CHECK(back == XENBUS_CLOSING && !door && (fact(s, XENBUS_ONLINE) || !fact(s, XENBUS_HELD)));
+        FUZZ_CHECK(back == XENBUS_CLOSING && !door &&
+                   (fact(s, XENBUS_ONLINE) || !fact(s, XENBUS_HELD)));
     if (action == XENBUS_RELEASE || action == XENBUS_FORGET)
         FUZZ_CHECK(!door);
     if (action == XENBUS_RELEASE)
@@ -46,7 +47,8 @@ static void story_judge(const struct story *s, enum xenbus_action action)
                    !fact(s, XENBUS_LOST) && !fact(s, XENBUS_BROKEN) && !fact(s, XENBUS_FAILED) &&
                    (front == XENBUS_INITIALISED || front == XENBUS_CONNECTED));
     if (action == XENBUS_ANNOUNCE)
-        FUZZ_CHECK(door && fact(s, XENBUS_ONLINE) && !fact(s, XENBUS_LOST) && !fact(s, XENBUS_BROKEN));
+        FUZZ_CHECK(door && fact(s, XENBUS_ONLINE) && !fact(s, XENBUS_LOST) &&
+                   !fact(s, XENBUS_BROKEN));
     if (action == XENBUS_RESIZE)
         FUZZ_CHECK(door && fact(s, XENBUS_ONLINE | XENBUS_GREW) && back == XENBUS_CONNECTED);
     if (action == XENBUS_OPEN)

@@ -29,6 +29,7 @@ static struct port {
     bool pending, masked;
     uint32_t notes;
 } ports[FAKE_PORTS];
+static bool revoked[FAKE_PAGES];
 static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
 
 void fake_hv_reset(void)
@@ -36,11 +37,17 @@ void fake_hv_reset(void)
     /* As zeroes, but without touching what nobody used. */
     CU_ASSERT_EQUAL_FATAL(madvise(guest, sizeof(guest), MADV_DONTNEED), 0);
     memset(ports, 0, sizeof(ports));
+    memset(revoked, 0, sizeof(revoked));
 }
 
 uint8_t *fake_hv_page(uint32_t ref)
 {
     return guest[ref];
+}
+
+void fake_hv_revoke(uint32_t ref, bool away)
+{
+    revoked[ref] = away;
 }
 
 int fake_hv_handle(void)
@@ -122,7 +129,7 @@ void *hv_map(struct hv *hv, uint32_t domid, uint32_t count, const uint32_t *refs
 {
     (void)hv, (void)domid;
     for (uint32_t i = 0; i < count; i++)
-        if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES)
+        if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES || revoked[refs[i]])
             return NULL;
     return guest[refs[0]];
 }
@@ -137,7 +144,8 @@ void hv_copy(struct hv *hv, struct hv_copy *copies, uint32_t count)
     (void)hv;
     for (uint32_t i = 0; i < count; i++) {
         struct hv_copy *copy = &copies[i];
-        copy->ok = copy->ref < FAKE_PAGES && (uint32_t)copy->offset + copy->length <= PAGE;
+        copy->ok = copy->ref < FAKE_PAGES && !revoked[copy->ref] &&
+                   (uint32_t)copy->offset + copy->length <= PAGE;
         if (copy->ok && copy->to_guest)
             memcpy(guest[copy->ref] + copy->offset, copy->local, copy->length);
         else if (copy->ok)
