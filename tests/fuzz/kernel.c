@@ -5,6 +5,7 @@
 #include "kernel.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,7 +18,7 @@
 #define ENTRIES 64
 #define BYTES   (1u << 16) /* of a socket, each way */
 
-enum kind { FREE, EVENT, EPOLL, SOCKET };
+enum kind { FREE, EVENT, EPOLL, SOCKET, LISTENER };
 
 struct entry {
     enum kind kind;
@@ -33,10 +34,13 @@ struct entry {
     } * in, *out; /* SOCKET; `in`: to the program */
     size_t room;
     bool shut, gone;
+    int arrived[ENTRIES]; /* LISTENER */
+    uint32_t narrived;
 };
 
 static struct entry entries[ENTRIES];
 static uint64_t now_us;
+void (*kernel_waits)(void);
 
 int __real_clock_gettime(clockid_t id, struct timespec *out);
 ssize_t __real_read(int fd, void *out, size_t n);
@@ -52,6 +56,9 @@ int __wrap_close(int fd);
 ssize_t __wrap_readv(int fd, const struct iovec *iov, int n);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t n, int flags);
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
 int __wrap_eventfd(unsigned int count, int flags);
 int __wrap_epoll_create1(int flags);
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
@@ -167,6 +174,8 @@ ssize_t __wrap_write(int fd, const void *from, size_t n)
     struct entry *e = entry_of(fd);
     uint64_t more;
 
+    if (fd == STDERR_FILENO)
+        return (ssize_t)n; /* the program's log; the fuzzer's words go another way */
     if (!e)
         return __real_write(fd, from, n);
     if (e->kind != EVENT || n != sizeof(more))
@@ -259,6 +268,8 @@ static uint32_t entry_ready(const struct entry *e)
 {
     if (e->kind == EVENT)
         return e->count ? (uint32_t)EPOLLIN : 0;
+    if (e->kind == LISTENER)
+        return e->narrived ? (uint32_t)EPOLLIN : 0;
     if (e->kind != SOCKET)
         return 0;
     return (e->in->from != e->in->to || e->shut ? (uint32_t)EPOLLIN : 0) |
@@ -289,6 +300,41 @@ int __wrap_epoll_pwait2(int epoll, struct epoll_event *out, int most, const stru
     return __wrap_epoll_wait(epoll, out, most, 0);
 }
 
+int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
+{
+    (void)cond;
+    pthread_mutex_unlock(lock);
+    if (!kernel_waits)
+        abort();
+    kernel_waits();
+    pthread_mutex_lock(lock);
+    return 0;
+}
+
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+    struct entry *e = entry_of(fd);
+
+    if (!e)
+        return __real_accept4(fd, address, length, flags);
+    return e->narrived ? e->arrived[--e->narrived] : (int)fail(EAGAIN);
+}
+
+int kernel_listener(void)
+{
+    int fd = entry_new(LISTENER);
+
+    entry_of(fd)->narrived = 0;
+    return fd;
+}
+
+void kernel_arrives(int listener, int fd)
+{
+    struct entry *e = entry_of(listener);
+
+    e->arrived[e->narrived++] = fd;
+}
+
 int kernel_socket(void)
 {
     int fd = entry_new(SOCKET);
@@ -307,6 +353,18 @@ int kernel_socket(void)
 void kernel_send(int fd, const void *bytes, size_t n)
 {
     pipe_put(entry_of(fd)->in, bytes, n);
+}
+
+size_t kernel_waiting(int fd)
+{
+    const struct pipe *in = entry_of(fd)->in;
+
+    return in->to - in->from;
+}
+
+void kernel_close(int fd)
+{
+    __wrap_close(fd);
 }
 
 void kernel_shut(int fd)

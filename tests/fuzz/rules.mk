@@ -6,7 +6,7 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring xenstore xenbus life
+FUZZ_TARGETS := ring xenstore xenbus life nbd
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
               $(WARN) -MMD -MP -pthread
 FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
@@ -26,10 +26,14 @@ FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c kernel.c turn_thread.c tur
                 overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c slots.c sweep.c tier.c volume.c \
                 volume_base.c volume_grow.c volume_io.c)
 FUZZ_KERNEL_LIBS := $(foreach f,clock_gettime eventfd read write close readv send sendmsg epoll_create1 \
-                      epoll_ctl epoll_wait epoll_pwait2,-Wl,--wrap=$(f)) -lcrypto -llz4
+                      epoll_ctl epoll_wait epoll_pwait2 accept4 pthread_cond_wait,-Wl,--wrap=$(f)) -lcrypto -llz4
 FUZZ_life := $(FUZZ_WORLD) $(addprefix tests/fuzz/,front.c front_step.c ringview.c) \
              $(addprefix tests/unit/,fake_hv.c ringkit.c) $(addprefix blkback-ephem/,pump.c request.c ring.c)
 FUZZ_LIBS_life := $(FUZZ_KERNEL_LIBS)
+
+FUZZ_nbd := $(FUZZ_WORLD) $(addprefix tests/fuzz/,client.c client_step.c) \
+            $(addprefix blkback-ephem/,nbd.c nbd_conn.c nbd_handshake.c nbd_reply.c nbd_request.c)
+FUZZ_LIBS_nbd := $(FUZZ_KERNEL_LIBS)
 
 fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
 FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))
