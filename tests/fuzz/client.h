@@ -10,7 +10,7 @@
 #include "world.h"
 
 #define CLIENT_ASKS 80u
-#define CLIENT_IN   (1u << 17)
+#define CLIENT_IN   (1u << 20)
 
 struct client_ask {
     uint64_t cookie; /* 0: none */

@@ -126,6 +126,10 @@ static void ask_judge(struct front *front, struct front_ask *a)
         ask_judge_discard(a);
         return;
     }
+    if (!ask->nseg) { /* a flush has no place */
+        a->accepted = true;
+        return;
+    }
     if (ask->op == RING_OP_INDIRECT) {
         if (ask->ref >= FAKE_PAGES) {
             a->verdict = RING_ERROR;

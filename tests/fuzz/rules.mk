@@ -6,7 +6,7 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring xenstore xenbus life nbd
+FUZZ_TARGETS := ring xenstore xenbus life nbd wire_worker
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
               $(WARN) -MMD -MP -pthread
 FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
@@ -19,7 +19,7 @@ FUZZ_LIBS_xenstore := -linih -lblkid
 FUZZ_xenbus := xenstore-glue/xenbus.c
 
 # The data plane on fakes of its disks and of the hypervisor, turned by hand; see world.h and kernel.h.
-FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c kernel.c turn_thread.c turn_keeper.c) \
+FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c cunit.c kernel.c turn_thread.c turn_keeper.c) \
               $(addprefix tests/unit/,rig.c fake_aio.c unit.c) \
               $(addprefix common/,log.c loop.c util.c) \
               $(addprefix blkback-ephem/,arena.c cipher.c extent.c index.c key.c lane.c limit.c mailbox.c node.c \
@@ -34,6 +34,12 @@ FUZZ_LIBS_life := $(FUZZ_KERNEL_LIBS)
 FUZZ_nbd := $(FUZZ_WORLD) $(addprefix tests/fuzz/,client.c client_step.c) \
             $(addprefix blkback-ephem/,nbd.c nbd_conn.c nbd_handshake.c nbd_reply.c nbd_request.c)
 FUZZ_LIBS_nbd := $(FUZZ_KERNEL_LIBS)
+
+FUZZ_wire_worker := $(filter-out tests/fuzz/world.c tests/fuzz/model.c tests/unit/rig.c,$(FUZZ_WORLD)) \
+                    tests/unit/fake_hv.c \
+                    $(addprefix blkback-ephem/,engine.c door.c pump.c request.c ring.c guest_bases.c guest_doors.c \
+                      guest_extents.c guest_link.c guest_volumes.c)
+FUZZ_LIBS_wire_worker := $(FUZZ_KERNEL_LIBS)
 
 fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
 FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))

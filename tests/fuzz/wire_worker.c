@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fuzz/wire_worker: a worker whose daemon was taken over: any messages in any order against the
+ * production guest*.c, door, engine, pool and volumes.  Frames and strings are wire.c's to check, which
+ * is fuzzed by wire_daemon; here messages come as it lets them through.
+ *
+ * A second book is kept of what the worker has agreed to: every message gets exactly one reply, RESUME
+ * tells exactly what is in force, no descriptor is lost, and what was agreed to can be taken back.
+ */
+#include "../../blkback-ephem/guest.c"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include "fake_aio.h"
+#include "fake_hv.h"
+#include "fuzz.h"
+#include "kernel.h"
+#include "pool_extents.h"
+#include "pump.h"
+#include "turn.h"
+
+#define STEPS  60
+#define ASKED  256u
+#define SETTLE 400
+
+static struct guest guest;
+static struct fuzz_input in;
+static int base_fd = -1, store_fd;
+
+struct asked {
+    uint32_t cookie; /* 0: none */
+    uint32_t type, id;
+};
+
+static struct {
+    struct asked asked[ASKED];
+    uint32_t cookie;
+    uint32_t volumes; /* agreed to */
+    uint64_t doors;
+    uint32_t told_volumes; /* in this replay */
+    uint64_t told_doors;
+    bool resuming;
+    int last_error;
+} book;
+
+/* Stands in for sandbox.c, which would end the fuzzer. */
+int sandbox_drop(bool keep_uid)
+{
+    (void)keep_uid;
+    return 0;
+}
+
+static void book_reply(const struct wire_msg *msg)
+{
+    struct asked *asked = book.asked;
+    int error = msg->u.reply.error;
+
+    while (asked < book.asked + ASKED && asked->cookie != msg->cookie)
+        asked++;
+    FUZZ_CHECK(msg->cookie && asked < book.asked + ASKED); /* asked, and not answered before */
+    FUZZ_CHECK(error <= 0 && error > -4096);
+    FUZZ_CHECK(!error == !msg->u.reply.text[0]);
+    asked->cookie = 0;
+    book.last_error = error;
+    if (asked->type == WIRE_RESUME && !error) {
+        FUZZ_CHECK(book.told_volumes == book.volumes);
+        FUZZ_CHECK((book.told_doors & book.doors) == book.doors);
+        book.resuming = false;
+    }
+    if (error)
+        return;
+    if (asked->type == WIRE_VOLUME_ADD)
+        book.volumes |= 1u << asked->id;
+    else if (asked->type == WIRE_VOLUME_DEL)
+        book.volumes &= ~(1u << asked->id);
+    else if (asked->type == WIRE_CONNECT)
+        book.doors |= 1ull << asked->id;
+    else if (asked->type == WIRE_DISCONNECT)
+        book.doors &= ~(1ull << asked->id);
+}
+
+/* Instead of wire.c's: what the worker says. */
+int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds)
+{
+    FUZZ_CHECK(sock == guest.daemon.fd && !fds && !nfds);
+    switch (msg->type) {
+    case WIRE_REPLY:
+        book_reply(msg);
+        break;
+    case WIRE_HELLO:
+        FUZZ_CHECK(book.resuming);
+        break;
+    case WIRE_VOLUME_ADD:
+        FUZZ_CHECK(book.resuming && msg->u.volume.id < WIRE_VOLUMES);
+        book.told_volumes |= 1u << msg->u.volume.id;
+        break;
+    case WIRE_CONNECT:
+        FUZZ_CHECK(book.resuming && msg->u.door.id < WIRE_DOORS);
+        book.told_doors |= 1ull << msg->u.door.id;
+        break;
+    case WIRE_EVTCHN_ADD:
+        FUZZ_CHECK(book.resuming);
+        break;
+    case WIRE_DEAD:
+        FUZZ_CHECK(msg->u.dead.id < WIRE_DOORS && msg->u.dead.text[0]);
+        break;
+    case WIRE_EXTENTS_GIVE:
+    case WIRE_EXTENTS_WANT:
+    case WIRE_EXTENTS_BACK:
+        FUZZ_CHECK(msg->u.extents.count && msg->u.extents.count <= WIRE_EXTENTS);
+        break;
+    default:
+        FUZZ_CHECK(msg->type > WIRE_REPLY && msg->type < WIRE_EXTENTS_WANT);
+    }
+    return 0;
+}
+
+int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    (void)sock, (void)msg, (void)fds;
+    return -EAGAIN; /* the target hands messages over itself */
+}
+
+void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie)
+{
+    memset(msg, 0, sizeof(*msg));
+    msg->type = type;
+    msg->cookie = cookie;
+}
+
+static uint64_t size_any(void)
+{
+    static const uint64_t sizes[] = {0,         512, 1000, 4096, 4608, 1ull << 20, (1 << 20) + 512,
+                                     1ull << 40};
+    uint8_t which = fuzz_u8(&in) % 10;
+
+    return which < 8 ? sizes[which] : fuzz_u64(&in) & ~511ull;
+}
+
+/* Mostly a number that means something. */
+static uint32_t id_any(uint32_t most)
+{
+    uint8_t value = fuzz_u8(&in);
+
+    return value < 0xf0 ? value % most : fuzz_u32(&in);
+}
+
+static void make_hello(struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    struct wire_hello *hello = &msg->u.hello;
+    uint8_t how = fuzz_u8(&in);
+
+    hello->version = how & 0x80 ? fuzz_u32(&in) : WIRE_VERSION;
+    hello->threads = how & 0x40 ? id_any(18) : 1 + (how & 1);
+    hello->pool.kind = how & 0x20 ? id_any(5) : WIRE_POOL_SHARED;
+    hello->pool.flags = fuzz_u8(&in);
+    hello->pool.bytes = how & 8 ? size_any() : 64u << 20;
+    hello->pool.ram = how & 4 ? 8u << 20 : 0;
+    fuzz_take(&in, hello->note, 4);
+    fds[0] = how & 0x10 && how & 8 ? -1 : kernel_listener();
+    fds[1] = hello->pool.kind == WIRE_POOL_RAM ? -1 : dup(store_fd);
+}
+
+static void make_volume(struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    struct wire_volume *volume = &msg->u.volume;
+
+    volume->id = id_any(WIRE_VOLUMES + 2);
+    volume->flags = fuzz_u8(&in);
+    volume->bytes = size_any();
+    volume->base_bytes = fuzz_u8(&in) & 1 ? volume->bytes : size_any();
+    fuzz_take(&in, volume->name, 4);
+    if ((volume->base_bytes != 0) != (volume->flags >> 7 & 1))
+        fds[0] = dup(base_fd);
+}
+
+static void make_door(struct wire_msg *msg)
+{
+    struct wire_door *door = &msg->u.door;
+    uint8_t how = fuzz_u8(&in);
+
+    door->id = id_any(WIRE_DOORS + 2);
+    door->volume = id_any(4);
+    door->domid = id_any(3);
+    door->devid = fuzz_u16(&in);
+    door->protocol = how & 3;
+    door->queues = how & 0x80 ? id_any(WIRE_QUEUES + 2) : 1 + (how >> 2 & 3);
+    door->order = how & 0x40 ? id_any(6) : 0;
+    for (uint32_t i = 0; i < WIRE_QUEUES; i++) {
+        door->queue[i].port = i % FAKE_PORTS;
+        for (uint32_t p = 0; p < WIRE_RING_PAGES; p++)
+            door->queue[i].refs[p] = 1 + (door->id % 8 * 16 + i) * 4 + p;
+    }
+    if (how & 0x20)
+        door->queue[id_any(WIRE_QUEUES) % WIRE_QUEUES].refs[0] = fuzz_u32(&in);
+    if (how & 0x10)
+        door->queue[0].port = fuzz_u32(&in);
+}
+
+static void make_extents(struct wire_msg *msg)
+{
+    struct wire_extents *extents = &msg->u.extents;
+    uint32_t first = fuzz_u8(&in);
+
+    extents->count = id_any(20);
+    for (uint32_t i = 0; i < WIRE_EXTENTS; i++)
+        extents->extent[i] = first + i;
+    if (first & 1)
+        extents->extent[0] = fuzz_u32(&in);
+}
+
+/* What wire.c sees to. */
+static void make_strings_end(struct wire_msg *msg)
+{
+    msg->u.hello.note[WIRE_NOTE - 1] = '\0';
+    if (msg->type == WIRE_VOLUME_ADD) {
+        msg->u.volume.name[sizeof(msg->u.volume.name) - 1] = '\0';
+        msg->u.volume.note[WIRE_NOTE - 1] = '\0';
+    }
+}
+
+static uint32_t make_id(const struct wire_msg *msg)
+{
+    if (msg->type == WIRE_DISCONNECT)
+        return msg->u.disconnect.id;
+    return msg->type == WIRE_CONNECT ? msg->u.door.id : msg->u.volume.id;
+}
+
+static int worker_ask(struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    struct asked *asked = book.asked;
+
+    while (asked < book.asked + ASKED && asked->cookie)
+        asked++;
+    FUZZ_CHECK(asked < book.asked + ASKED);
+    msg->cookie = ++book.cookie;
+    *asked = (struct asked){.cookie = msg->cookie, .type = msg->type, .id = make_id(msg)};
+    if (msg->type == WIRE_RESUME) {
+        book.resuming = true;
+        book.told_volumes = 0;
+        book.told_doors = 0;
+    }
+    book.last_error = 1; /* not answered yet */
+    guest_handle(&guest, msg, fds);
+    for (int i = 0; i < WIRE_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return book.last_error;
+}
+
+static void step_message(uint8_t type)
+{
+    struct wire_msg msg;
+    int fds[WIRE_FDS] = {-1, -1};
+
+    wire_start(&msg, type, 0);
+    if (type == WIRE_HELLO)
+        make_hello(&msg, fds);
+    else if (type == WIRE_VOLUME_ADD)
+        make_volume(&msg, fds);
+    else if (type == WIRE_CONNECT)
+        make_door(&msg);
+    else if (type == WIRE_EXTENTS_GIVE)
+        make_extents(&msg);
+    else if (type == WIRE_VOLUME_DEL)
+        msg.u.volume.id = id_any(WIRE_VOLUMES);
+    else if (type == WIRE_DISCONNECT) {
+        msg.u.disconnect.id = id_any(WIRE_DOORS);
+        msg.u.disconnect.force = fuzz_u8(&in) & 1;
+    } else if (type == WIRE_EVTCHN_ADD || type == WIRE_EVTCHN_DEL) {
+        msg.u.evtchn.domid = id_any(3);
+        msg.u.evtchn.thread = id_any(3);
+        if (type == WIRE_EVTCHN_ADD && msg.u.evtchn.thread != 2)
+            fds[0] = fake_hv_handle();
+    } else {
+        fuzz_take(&in, &msg.u, 16);
+    }
+    make_strings_end(&msg);
+    worker_ask(&msg, fds);
+}
+
+static void worker_turn(uint32_t us)
+{
+    kernel_pass(us);
+    FUZZ_CHECK(!loop_turn(guest.loop, 0));
+    if (!guest.engine)
+        return;
+    for (uint32_t i = 0; i < engine_threads(guest.engine); i++)
+        turn_thread(engine_thread(guest.engine, i));
+    turn_keeper(engine_pool(guest.engine));
+    FUZZ_CHECK(!loop_turn(guest.loop, 0));
+}
+
+/* The daemon goes; the next one may come at once. */
+static void step_orphan(uint8_t how)
+{
+    struct wire_msg msg;
+    int none[WIRE_FDS] = {-1, -1};
+
+    if (!guest.engine || guest.listener.fd < 0)
+        return;
+    if (!(how & 1)) {
+        guest_orphaned(&guest);
+        for (int i = 0; i < (how & 6); i++)
+            worker_turn(2100000);
+    }
+    kernel_arrives(guest.listener.fd, kernel_socket());
+    memset(book.asked, 0, sizeof(book.asked));
+    worker_turn(0);
+    FUZZ_CHECK(guest.daemon.fd >= 0);
+    /* Doors and volumes whose end nobody was told of may be gone. */
+    book.volumes = 0;
+    book.doors = 0;
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
+        book.volumes |= (guest.volumes[i].volume ? 1u : 0) << i;
+    for (uint32_t i = 0; i < WIRE_DOORS; i++)
+        book.doors |= (guest.doors[i].door ? 1ull : 0) << i;
+    wire_start(&msg, WIRE_RESUME, 0);
+    FUZZ_CHECK(worker_ask(&msg, none) == 0);
+}
+
+/* A frontend lies about its ring. */
+static void step_ring(uint8_t which)
+{
+    uint32_t page = 1 + which % 128 * 4;
+
+    memset(fake_hv_page(page), which & 1 ? 0xff : 0, 4);
+    for (uint32_t port = 0; port < FAKE_PORTS; port++)
+        fake_hv_kick(port);
+}
+
+static void worker_step(void)
+{
+    uint8_t what = fuzz_u8(&in);
+
+    if (guest.ended)
+        return;
+    if (what < 0xc0) {
+        static const uint8_t types[] = {WIRE_VOLUME_ADD, WIRE_CONNECT,    WIRE_EVTCHN_ADD,
+                                        WIRE_DISCONNECT, WIRE_VOLUME_DEL, WIRE_EVTCHN_DEL,
+                                        WIRE_STATS,      WIRE_RESUME,     WIRE_EXTENTS_GIVE,
+                                        WIRE_REFRESH,    WIRE_HELLO,      0};
+        uint8_t which = types[what % sizeof(types)];
+        step_message(which ? which : fuzz_u8(&in) == WIRE_QUIT ? WIRE_QUIT : 13 + what);
+    } else if (what < 0xe0) {
+        worker_turn(what & 1 ? 1000 : 2100000);
+    } else if (what < 0xf0) {
+        step_ring(fuzz_u8(&in));
+    } else {
+        step_orphan(what);
+    }
+}
+
+static void worker_open(void)
+{
+    memset(&guest, 0, sizeof(guest));
+    memset(&book, 0, sizeof(book));
+    kernel_reset();
+    fake_aio_reset(1);
+    fake_hv_reset();
+    FUZZ_CHECK(!loop_open(&guest.loop) && !mailbox_open(&guest.mailbox, guest.loop));
+    list_init(&guest.refreshes);
+    guest.daemon = (struct loop_source){.fd = kernel_socket(), .ready = guest_readable};
+    guest.listener = (struct loop_source){.fd = -1, .ready = guest_accept};
+    guest.tick.fire = guest_tick;
+    FUZZ_CHECK(!loop_add(guest.loop, &guest.daemon, EPOLLIN));
+    loop_timer_set(guest.loop, &guest.tick, TICK_MS);
+}
+
+static bool worker_answered(void)
+{
+    for (uint32_t i = 0; i < ASKED; i++)
+        if (book.asked[i].cookie)
+            return false;
+    return true;
+}
+
+static void worker_settle(void)
+{
+    for (int turns = 0; !guest.ended && !worker_answered(); turns++) {
+        FUZZ_CHECK(turns < SETTLE); /* a message is never answered */
+        worker_turn(10000);
+    }
+}
+
+/* Everything in force is taken back, and that works. */
+static void worker_undo(void)
+{
+    struct wire_msg msg;
+    int none[WIRE_FDS] = {-1, -1};
+
+    guest.ended = false; /* a QUIT; the process is not to end with the input */
+    worker_settle();
+    for (uint32_t i = 0; i < WIRE_DOORS && guest.engine; i++) {
+        if (!guest.doors[i].door)
+            continue;
+        wire_start(&msg, WIRE_DISCONNECT, 0);
+        msg.u.disconnect.id = i;
+        msg.u.disconnect.force = 1;
+        worker_ask(&msg, none);
+        worker_settle();
+        FUZZ_CHECK(!book.last_error);
+    }
+    for (uint32_t i = 0; i < 65536 && guest.engine; i++) {
+        if (!guest.domains[i])
+            continue;
+        wire_start(&msg, WIRE_EVTCHN_DEL, 0);
+        msg.u.evtchn.domid = i;
+        FUZZ_CHECK(!worker_ask(&msg, none));
+    }
+    for (uint32_t i = 0; i < WIRE_VOLUMES && guest.engine; i++) {
+        if (!guest.volumes[i].volume)
+            continue;
+        wire_start(&msg, WIRE_VOLUME_DEL, 0);
+        msg.u.volume.id = i;
+        worker_ask(&msg, none);
+        worker_settle();
+        FUZZ_CHECK(!book.last_error);
+    }
+    FUZZ_CHECK(!book.doors && !book.volumes);
+}
+
+static void worker_close(void)
+{
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
+        FUZZ_CHECK(!guest.volumes[i].volume);
+    if (guest.daemon.fd >= 0)
+        close(guest.daemon.fd);
+    if (guest.listener.fd >= 0)
+        close(guest.listener.fd);
+    guest_forget_refreshes(&guest);
+    engine_close(guest.engine);
+    guest_extents_close(&guest);
+    mailbox_close(guest.mailbox);
+    loop_close(guest.loop);
+    FUZZ_CHECK(!kernel_open());
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    in = (struct fuzz_input){data, size};
+    if (base_fd < 0) {
+        base_fd = memfd_create("base", MFD_CLOEXEC);
+        store_fd = memfd_create("pool", MFD_CLOEXEC);
+        FUZZ_CHECK(!ftruncate(base_fd, 1 << 20));
+    }
+    int lowest_fd = dup(base_fd);
+    close(lowest_fd);
+    worker_open();
+    if (fuzz_u8(&in) & 1)
+        step_message(WIRE_HELLO);
+    for (int i = 0; i < STEPS && in.left; i++)
+        worker_step();
+    worker_undo();
+    worker_close();
+    int lowest = dup(base_fd);
+    FUZZ_CHECK(lowest == lowest_fd); /* a descriptor is lost */
+    close(lowest);
+    return 0;
+}
