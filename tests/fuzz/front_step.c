@@ -119,7 +119,7 @@ static uint32_t front_ref(struct front *front, uint32_t raw, bool any)
         return FAKE_PAGES + (raw & 0xffffff);
     if (!any)
         return front->page + FRONT_SINKS + raw % (FRONT_PAGES - FRONT_SINKS);
-    front->wild = true;
+    front->wild = front->world->unknown = true;
     return raw % FAKE_PAGES;
 }
 
@@ -188,7 +188,7 @@ static void front_scribble(struct front *front, struct fuzz_input *in)
 {
     uint32_t at = fuzz_u16(in) % (front->view.pages * 4096u - 8);
 
-    front->wild = true;
+    front->wild = front->world->unknown = true;
     fuzz_take(in, front->view.page + at, 8);
     front_kick(front);
 }

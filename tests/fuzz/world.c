@@ -31,7 +31,7 @@ void world_open(struct world *world, struct fuzz_input *in)
     config.base_bytes = shape & 0x20 ? 0 : shape & 0x40 ? 64 * 512 + 512 : config.bytes;
     config.seed = fuzz_u8(in);
     kernel_reset();
-    world->failing = false;
+    world->failing = world->unknown = false;
     rig_open_growing(&world->rig, &config, &growth);
     FUZZ_CHECK(!limit_open(&world->limit, &limits));
 }

@@ -18,6 +18,7 @@ struct world {
     struct rig rig;
     struct limit *limit;
     bool failing; /* the disk has failed, or may: any request may end with an error */
+    bool unknown; /* somebody wrote what nobody watched: reads may bring anything */
 };
 
 /* Shape and pool from the input's first bytes. */
