@@ -6,7 +6,7 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring xenstore xenbus life nbd wire_worker
+FUZZ_TARGETS := ring xenstore xenbus life nbd wire_worker wire_daemon
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
               $(WARN) -MMD -MP -pthread
 FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
@@ -40,6 +40,14 @@ FUZZ_wire_worker := $(filter-out tests/fuzz/world.c tests/fuzz/model.c tests/uni
                     $(addprefix blkback-ephem/,engine.c door.c pump.c request.c ring.c guest_bases.c guest_doors.c \
                       guest_extents.c guest_link.c guest_volumes.c)
 FUZZ_LIBS_wire_worker := $(FUZZ_KERNEL_LIBS)
+
+# The control plane on fakes of xenstore and processes; see glue_fakes.h.
+FUZZ_GLUE := $(addprefix tests/fuzz/,glue_fakes.c kernel.c) $(addprefix common/,log.c loop.c util.c) \
+             $(wildcard common/store*.c) \
+             $(filter-out $(addprefix xenstore-glue/,main.c scan.c xs.c evtchn.c process.c claim.c domains.c mark.c),\
+               $(wildcard xenstore-glue/*.c))
+FUZZ_wire_daemon := $(filter-out xenstore-glue/worker.c xenstore-glue/takeover.c,$(FUZZ_GLUE))
+FUZZ_LIBS_wire_daemon := $(FUZZ_KERNEL_LIBS) -ljansson -linih -lblkid
 
 fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
 FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))
