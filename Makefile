@@ -4,6 +4,7 @@
 # make test        installs what is missing, then everything below; ends with "N passed, N failed"
 # make             builds the programs into build/
 # make check       unit tests, then the production programs on stand-ins with the real xenstored
+# make fuzz       every fuzz target for FUZZ_SECONDS (30)
 # make check-serve the NBD door with its real clients
 # make check-xen   real Xen (under QEMU where the host is not Xen); CASES="smoke pvh", LONG=1
 # make check-docs  man pages, --help and README agree

@@ -12,7 +12,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs check check-address check-thread serve serve-address xen xen-smp}
+SUITES=${SUITES:-lint build docs check fuzz check-address check-thread serve serve-address xen xen-smp}
 limit=${ALL_LIMIT:-3000}
 logs=build/test-logs
 passed=0 failed=0
@@ -23,7 +23,7 @@ minutes() {
     case $1 in
     lint | docs) echo 1 ;;
     build) echo 1 ;;
-    check | serve) echo 3 ;;
+    check | serve | fuzz) echo 3 ;;
     xen) echo 22 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
@@ -36,6 +36,7 @@ command_of() {
     build) echo "make --no-print-directory -j$jobs all all-fakexen build/unit" ;;
     docs) echo "make --no-print-directory check-docs" ;;
     check) echo "make --no-print-directory -j$jobs check" ;;
+    fuzz) echo "make --no-print-directory -j$jobs fuzz FUZZ_SECONDS=12" ;;
     check-address) echo "make --no-print-directory -j$jobs check SANITIZE=address" ;;
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;

@@ -71,18 +71,21 @@ static struct entry *entry_of(int fd)
     return fd >= FIRST && fd < FIRST + ENTRIES ? &entries[fd - FIRST] : NULL;
 }
 
+/* One that is remembered as gone only when there is no other. */
 static int entry_new(enum kind kind)
 {
-    for (int i = 0; i < ENTRIES; i++) {
-        struct entry *e = &entries[i];
-        if (e->kind != FREE || e->gone)
-            continue;
-        e->kind = kind;
-        e->count = 0;
-        e->nwatched = 0;
-        return FIRST + i;
-    }
-    abort();
+    struct entry *e = NULL;
+
+    for (int i = 0; i < ENTRIES; i++)
+        if (entries[i].kind == FREE && (!e || (e->gone && !entries[i].gone)))
+            e = &entries[i];
+    if (!e)
+        abort();
+    e->kind = kind;
+    e->count = 0;
+    e->nwatched = 0;
+    e->gone = false;
+    return FIRST + (int)(e - entries);
 }
 
 void kernel_reset(void)

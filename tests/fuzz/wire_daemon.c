@@ -93,8 +93,8 @@ static void make_note(char note[WIRE_NOTE])
     if (how & 0x80)
         fuzz_take(&in, note, 40);
     else
-        snprintf(note, WIRE_NOTE, "%s%u/%u %s /base%u", how & 0x40 ? "" : "vbd ", FAKE_DOMID,
-                 51712 + how % 4, how & 0x20 ? "r" : "w", how % 8);
+        snprintf(note, WIRE_NOTE, "domid=%u devid=%u mode=%c params=/base%c", FAKE_DOMID,
+                 51712 + how % 4, how & 0x20 ? 'r' : 'w', how & 0x10 ? fuzz_u8(&in) : 'x');
 }
 
 static void make_hello(void)
@@ -220,6 +220,8 @@ static void daemon_check(void)
     {
         const struct vbd *vbd = container_of(it, struct vbd, link);
         FUZZ_CHECK(memchr(vbd->params, 0, sizeof(vbd->params)));
+        for (const char *c = vbd->params; *c; c++)
+            FUZZ_CHECK((unsigned char)*c >= ' ' && *c != 0x7f);
         if (!vbd->life)
             continue;
         FUZZ_CHECK(vbd->life == life && vbd->id.domid == FAKE_DOMID);
