@@ -6,7 +6,7 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring xenstore xenbus life nbd wire_worker wire_daemon
+FUZZ_TARGETS := ring xenstore xenbus life nbd wire_worker wire_daemon control ephemctl
 FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
               $(WARN) -MMD -MP -pthread
 FUZZ_INCLUDE := -std=c11 -D_GNU_SOURCE -DVERSION='"fuzz"' -Icommon -Iblkback-ephem -Ixenstore-glue -Idom0-tools \
@@ -26,7 +26,7 @@ FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c cunit.c kernel.c turn_thre
                 overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c slots.c sweep.c tier.c volume.c \
                 volume_base.c volume_grow.c volume_io.c)
 FUZZ_KERNEL_LIBS := $(foreach f,clock_gettime eventfd read write close readv send sendmsg epoll_create1 \
-                      epoll_ctl epoll_wait epoll_pwait2 accept4 pthread_cond_wait,-Wl,--wrap=$(f)) -lcrypto -llz4
+                      epoll_ctl epoll_wait epoll_pwait2 accept4 recv getsockopt pthread_cond_wait,-Wl,--wrap=$(f)) -lcrypto -llz4
 FUZZ_life := $(FUZZ_WORLD) $(addprefix tests/fuzz/,front.c front_step.c ringview.c) \
              $(addprefix tests/unit/,fake_hv.c ringkit.c) $(addprefix blkback-ephem/,pump.c request.c ring.c)
 FUZZ_LIBS_life := $(FUZZ_KERNEL_LIBS)
@@ -48,6 +48,11 @@ FUZZ_GLUE := $(addprefix tests/fuzz/,glue_fakes.c kernel.c) $(addprefix common/,
                $(wildcard xenstore-glue/*.c))
 FUZZ_wire_daemon := $(filter-out xenstore-glue/worker.c xenstore-glue/takeover.c,$(FUZZ_GLUE))
 FUZZ_LIBS_wire_daemon := $(FUZZ_KERNEL_LIBS) -ljansson -linih -lblkid
+
+FUZZ_control := common/wire.c $(filter-out xenstore-glue/control.c,$(FUZZ_GLUE))
+FUZZ_LIBS_control := $(FUZZ_LIBS_wire_daemon)
+FUZZ_ephemctl := dom0-tools/client.c $(wildcard dom0-tools/cmd_*.c)
+FUZZ_LIBS_ephemctl := -Wl,--wrap=connect,--wrap=send,--wrap=recv -ljansson
 
 fuzz_objects = $(patsubst %.c,$(F)/obj/%.o,tests/fuzz/$(1).c $(FUZZ_$(1)))
 FUZZ_PROGRAMS := $(addprefix $(F)/,$(FUZZ_TARGETS))

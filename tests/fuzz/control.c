@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * fuzz/control: the operator's socket: any bytes in any pieces from up to three clients, who may not
+ * read, or go; the production control.c, question.c and status.c, with a guest or without.
+ * Each whole line gets one answer, in order, which is one JSON object with "ok", and no line gets two.
+ */
+#include "../../xenstore-glue/control.c"
+
+#include "fuzz.h"
+#include "glue_fakes.h"
+#include "kernel.h"
+#include "life.h"
+#include "vbd.h"
+
+#define CLIENTS 3u
+#define STEPS   40
+#define ROOM    (1u << 16)
+
+static struct glue glue;
+static struct fuzz_input in;
+
+static struct peer {
+    int fd; /* -1: none */
+    uint32_t asked, answered;
+    uint32_t line;  /* bytes since the last line */
+    bool shut, big; /* a line longer than CONTROL_LINE is the end */
+    uint32_t filled;
+    char answers[ROOM];
+} peers[CLIENTS];
+
+static void peer_judge(struct peer *peer, size_t length)
+{
+    json_t *answer = json_loadb(peer->answers, length, 0, NULL);
+    const json_t *ok = json_object_get(answer, "ok");
+    const char *error = json_string_value(json_object_get(answer, "error"));
+
+    FUZZ_CHECK(json_is_boolean(ok));
+    FUZZ_CHECK(json_is_true(ok) || (error && error[0] && !strchr(error, '\n')));
+    FUZZ_CHECK(peer->answered++ < peer->asked);
+    json_decref(answer);
+}
+
+static void peer_take(struct peer *peer, size_t n)
+{
+    char *end;
+
+    if (peer->fd < 0)
+        return;
+    n = n < ROOM - peer->filled ? n : ROOM - peer->filled;
+    peer->filled += (uint32_t)kernel_receive(peer->fd, (uint8_t *)peer->answers + peer->filled, n);
+    kernel_room(peer->fd, n);
+    while ((end = memchr(peer->answers, '\n', peer->filled))) {
+        size_t length = (size_t)(end - peer->answers);
+        peer_judge(peer, length);
+        peer->filled -= (uint32_t)length + 1;
+        memmove(peer->answers, end + 1, peer->filled);
+    }
+}
+
+static void control_turn(uint32_t us)
+{
+    kernel_pass(us);
+    FUZZ_CHECK(!loop_turn(glue.loop, 0));
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        if (peers[i].fd >= 0 && kernel_gone(peers[i].fd)) {
+            peer_take(&peers[i], ROOM);
+            peers[i].fd = -1;
+        }
+}
+
+static void peer_come(struct peer *peer)
+{
+    *peer = (struct peer){.fd = kernel_socket()};
+    kernel_arrives(glue.control->source.fd, peer->fd);
+}
+
+static void peer_send(struct peer *peer, const char *bytes, size_t n)
+{
+    if (peer->shut || kernel_waiting(peer->fd) + n > 20000)
+        return;
+    kernel_send(peer->fd, bytes, n);
+    for (size_t i = 0; i < n; i++) {
+        peer->line = bytes[i] == '\n' ? 0 : peer->line + 1;
+        peer->asked += bytes[i] == '\n';
+        peer->big |= peer->line >= CONTROL_LINE;
+    }
+}
+
+/* A question that is one, with or without its end. */
+static void peer_ask(struct peer *peer, uint8_t which)
+{
+    static const char *const questions[] = {
+        "{\"cmd\":\"list\"}\n",
+        "{\"cmd\":\"status\"}\n",
+        "{\"cmd\":\"refresh\"}\n",
+        "{\"cmd\":\"hotplug\",\"path\":\"backend/vbd3/5/51712\"}\n",
+        "{\"cmd\":\"hotplug\",\"path\":\"/local/domain/0/backend/vbd3/5/51728\"}\n",
+        "{\"cmd\":\"status\",\"domain\":\"5\"}\n",
+        "{\"cmd\":\"refresh\",\"domain\":\"5\"}\n",
+        "{\"cmd\":\"status\",\"domain\":\"none\"}\n"};
+    const char *text = questions[which % 8];
+
+    peer_send(peer, text, which & 0x40 ? strlen(text) / 2 : strlen(text));
+}
+
+static void peer_raw(struct peer *peer)
+{
+    char bytes[512];
+    uint8_t n = fuzz_u8(&in);
+
+    fuzz_take(&in, bytes, n);
+    peer_send(peer, bytes, n);
+}
+
+/* The disk that hotplug waits for comes, fails, is lost. */
+static void step_vbd(uint8_t how)
+{
+    struct path_vbd id = {.domid = FAKE_DOMID, .devid = how & 1 ? 51728 : 51712};
+    struct vbd *vbd = vbd_find(&glue, &id);
+
+    if (!vbd)
+        vbd = vbd_new(&glue, &id);
+    FUZZ_CHECK(vbd);
+    if (how & 2)
+        vbd->volume = VBD_READY;
+    if (how & 4)
+        snprintf(vbd->failure, sizeof(vbd->failure), "it failed");
+    vbd->lost = how & 8;
+    if (how & 16) {
+        vbd_free(vbd);
+        fake_scans++;
+    }
+    control_scanned(glue.control);
+}
+
+static void control_step(void)
+{
+    uint8_t what = fuzz_u8(&in);
+    struct peer *peer = &peers[(what >> 6) % CLIENTS];
+
+    if (peer->fd < 0)
+        peer_come(peer);
+    else if ((what & 15) < 5)
+        peer_ask(peer, fuzz_u8(&in));
+    else if ((what & 15) < 9)
+        peer_raw(peer);
+    else if ((what & 15) == 9)
+        peer_take(peer, fuzz_u8(&in));
+    else if ((what & 15) == 10)
+        step_vbd(fuzz_u8(&in));
+    else if ((what & 15) == 11)
+        peer->shut = true, kernel_shut(peer->fd);
+    else
+        control_turn((what & 0x20) ? 21000000 : 1000);
+}
+
+static void control_begin(void)
+{
+    glue_fake_open(&glue);
+    fake_scans = 1;
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        peers[i].fd = -1;
+    struct control *control = calloc(1, sizeof(*control));
+    control->glue = &glue;
+    list_init(&control->clients);
+    list_init(&control->waits);
+    control->source = (struct loop_source){.fd = kernel_listener(), .ready = control_ready};
+    FUZZ_CHECK(!loop_add(glue.loop, &control->source, EPOLLIN));
+    glue.control = control;
+    if (fuzz_u8(&in) & 1) {
+        struct life *life = life_new(&glue, FAKE_DOMID, 7);
+        life->phase = LIFE_SERVING; /* without a worker: its numbers are not to be had */
+    }
+}
+
+/* Whoever still can is answered in the end. */
+static void control_settle(void)
+{
+    for (int i = 0; i < 200; i++) {
+        control_turn(1000000);
+        for (uint32_t k = 0; k < CLIENTS; k++)
+            peer_take(&peers[k], ROOM);
+    }
+    for (uint32_t k = 0; k < CLIENTS; k++)
+        FUZZ_CHECK(peers[k].fd < 0); /* a minute without a question */
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    in = (struct fuzz_input){data, size};
+    control_begin();
+    for (int i = 0; i < STEPS && in.left; i++)
+        control_step();
+    for (int i = 0; i < 40; i++) {
+        control_turn(1000000);
+        for (uint32_t k = 0; k < CLIENTS; k++)
+            peer_take(&peers[k], ROOM);
+    }
+    for (uint32_t k = 0; k < CLIENTS; k++)
+        if (peers[k].fd >= 0 && !peers[k].shut && !peers[k].big)
+            FUZZ_CHECK(peers[k].answered == peers[k].asked);
+    control_settle();
+    control_close(glue.control);
+    glue_fake_close(&glue);
+    return 0;
+}
