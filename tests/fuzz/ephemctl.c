@@ -44,10 +44,11 @@ ssize_t __wrap_recv(int fd, void *out, size_t n, int flags)
     return (ssize_t)some;
 }
 
-static void check_output(const char *text, size_t n)
+/* DEL moves no cursor; jansson leaves it in keys, with --json. */
+static void check_output(const char *text, size_t n, bool json)
 {
     for (size_t i = 0; i < n; i++)
-        FUZZ_CHECK(text[i] == '\n' || ((unsigned char)text[i] >= ' ' && text[i] != 0x7f));
+        FUZZ_CHECK(text[i] == '\n' || ((unsigned char)text[i] >= ' ' && (json || text[i] != 0x7f)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,8 +75,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     stderr = was_err;
     FUZZ_CHECK(status == 0 || status == 1);
     FUZZ_CHECK(status ? !out_bytes : !err_bytes);
-    check_output(out, out_bytes);
-    check_output(err, err_bytes);
+    check_output(out, out_bytes, which & 0x40);
+    check_output(err, err_bytes, false);
     free(out);
     free(err);
     return 0;
