@@ -29,7 +29,7 @@ done
 shift $((OPTIND - 1))
 mkdir -p "$state"
 
-# Largest inputs last, at most 64 KiB of them in all.
+# The smallest inputs of what is left, up to MERGE_BYTES of them.
 merge_corpus() {
     local target=$1 new
     new=$(mktemp -d) || exit 1

@@ -300,6 +300,14 @@ void front_after(struct front *front)
                       queue->parked && front->cons + 1 == queue->ring.req_cons);
     }
     front->npending -= taken;
+}
+
+void front_hear(struct front *front)
+{
+    struct queue *queue = front->queue;
+
+    if (!queue || front->wild || front->closing)
+        return;
     for (; front->rsp != queue->ring.rsp_pushed; front->rsp++)
         front_answered(front, front->rsp);
     front_free_places(front);

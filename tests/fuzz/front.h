@@ -59,9 +59,10 @@ struct front {
 void front_open(struct front *front, struct world *world, struct pump *pump, uint32_t index,
                 uint8_t shape);
 void front_close(struct front *front, bool force);
-/* Around a turn. */
+/* Around a turn; then, when all fronts' new requests are known, the answers. */
 void front_before(struct front *front);
 void front_after(struct front *front);
+void front_hear(struct front *front);
 /* Whether everything asked has been answered, or never will be. */
 bool front_rests(const struct front *front);
 

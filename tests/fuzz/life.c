@@ -35,6 +35,8 @@ static void life_turn(uint32_t us)
     world_turn(&world, us);
     for (uint32_t i = 0; i < FRONTS; i++)
         front_after(&fronts[i]);
+    for (uint32_t i = 0; i < FRONTS; i++)
+        front_hear(&fronts[i]);
 }
 
 static void life_open(struct fuzz_input *in)

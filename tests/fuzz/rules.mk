@@ -36,7 +36,7 @@ FUZZ_nbd := $(FUZZ_WORLD) $(addprefix tests/fuzz/,client.c client_step.c) \
 FUZZ_LIBS_nbd := $(FUZZ_KERNEL_LIBS)
 
 FUZZ_wire_worker := $(filter-out tests/fuzz/world.c tests/fuzz/model.c tests/unit/rig.c,$(FUZZ_WORLD)) \
-                    tests/unit/fake_hv.c \
+                    tests/fuzz/wire_make.c tests/unit/fake_hv.c \
                     $(addprefix blkback-ephem/,engine.c door.c pump.c request.c ring.c guest_bases.c guest_doors.c \
                       guest_extents.c guest_link.c guest_volumes.c)
 FUZZ_LIBS_wire_worker := $(FUZZ_KERNEL_LIBS)

@@ -18,14 +18,13 @@
 #include "pool_extents.h"
 #include "pump.h"
 #include "turn.h"
+#include "wire_make.h"
 
 #define STEPS  60
 #define ASKED  256u
 #define SETTLE 400
 
 static struct guest guest;
-static struct fuzz_input in;
-static int base_fd = -1, store_fd;
 
 struct asked {
     uint32_t cookie; /* 0: none */
@@ -128,87 +127,6 @@ void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie)
     msg->cookie = cookie;
 }
 
-static uint64_t size_any(void)
-{
-    static const uint64_t sizes[] = {0,         512, 1000, 4096, 4608, 1ull << 20, (1 << 20) + 512,
-                                     1ull << 40};
-    uint8_t which = fuzz_u8(&in) % 10;
-
-    return which < 8 ? sizes[which] : fuzz_u64(&in) & ~511ull;
-}
-
-/* Mostly a number that means something. */
-static uint32_t id_any(uint32_t most)
-{
-    uint8_t value = fuzz_u8(&in);
-
-    return value < 0xf0 ? value % most : fuzz_u32(&in);
-}
-
-static void make_hello(struct wire_msg *msg, int fds[WIRE_FDS])
-{
-    struct wire_hello *hello = &msg->u.hello;
-    uint8_t how = fuzz_u8(&in);
-
-    hello->version = how & 0x80 ? fuzz_u32(&in) : WIRE_VERSION;
-    hello->threads = how & 0x40 ? id_any(18) : 1 + (how & 1);
-    hello->pool.kind = how & 0x20 ? id_any(5) : WIRE_POOL_SHARED;
-    hello->pool.flags = fuzz_u8(&in);
-    hello->pool.bytes = how & 8 ? size_any() : 64u << 20;
-    hello->pool.ram = how & 4 ? 8u << 20 : 0;
-    fuzz_take(&in, hello->note, 4);
-    fds[0] = how & 0x10 && how & 8 ? -1 : kernel_listener();
-    fds[1] = hello->pool.kind == WIRE_POOL_RAM ? -1 : dup(store_fd);
-}
-
-static void make_volume(struct wire_msg *msg, int fds[WIRE_FDS])
-{
-    struct wire_volume *volume = &msg->u.volume;
-
-    volume->id = id_any(WIRE_VOLUMES + 2);
-    volume->flags = fuzz_u8(&in);
-    volume->bytes = size_any();
-    volume->base_bytes = fuzz_u8(&in) & 1 ? volume->bytes : size_any();
-    fuzz_take(&in, volume->name, 4);
-    if ((volume->base_bytes != 0) != (volume->flags >> 7 & 1))
-        fds[0] = dup(base_fd);
-}
-
-static void make_door(struct wire_msg *msg)
-{
-    struct wire_door *door = &msg->u.door;
-    uint8_t how = fuzz_u8(&in);
-
-    door->id = id_any(WIRE_DOORS + 2);
-    door->volume = id_any(4);
-    door->domid = id_any(3);
-    door->devid = fuzz_u16(&in);
-    door->protocol = how & 3;
-    door->queues = how & 0x80 ? id_any(WIRE_QUEUES + 2) : 1 + (how >> 2 & 3);
-    door->order = how & 0x40 ? id_any(6) : 0;
-    for (uint32_t i = 0; i < WIRE_QUEUES; i++) {
-        door->queue[i].port = i % FAKE_PORTS;
-        for (uint32_t p = 0; p < WIRE_RING_PAGES; p++)
-            door->queue[i].refs[p] = 1 + (door->id % 8 * 16 + i) * 4 + p;
-    }
-    if (how & 0x20)
-        door->queue[id_any(WIRE_QUEUES) % WIRE_QUEUES].refs[0] = fuzz_u32(&in);
-    if (how & 0x10)
-        door->queue[0].port = fuzz_u32(&in);
-}
-
-static void make_extents(struct wire_msg *msg)
-{
-    struct wire_extents *extents = &msg->u.extents;
-    uint32_t first = fuzz_u8(&in);
-
-    extents->count = id_any(20);
-    for (uint32_t i = 0; i < WIRE_EXTENTS; i++)
-        extents->extent[i] = first + i;
-    if (first & 1)
-        extents->extent[0] = fuzz_u32(&in);
-}
-
 /* What wire.c sees to. */
 static void make_strings_end(struct wire_msg *msg)
 {
@@ -219,7 +137,7 @@ static void make_strings_end(struct wire_msg *msg)
     }
 }
 
-static uint32_t make_id(const struct wire_msg *msg)
+static uint32_t ask_id(const struct wire_msg *msg)
 {
     if (msg->type == WIRE_DISCONNECT)
         return msg->u.disconnect.id;
@@ -234,7 +152,7 @@ static int worker_ask(struct wire_msg *msg, int fds[WIRE_FDS])
         asked++;
     FUZZ_CHECK(asked < book.asked + ASKED);
     msg->cookie = ++book.cookie;
-    *asked = (struct asked){.cookie = msg->cookie, .type = msg->type, .id = make_id(msg)};
+    *asked = (struct asked){.cookie = msg->cookie, .type = msg->type, .id = ask_id(msg)};
     if (msg->type == WIRE_RESUME) {
         book.resuming = true;
         book.told_volumes = 0;
@@ -263,17 +181,17 @@ static void step_message(uint8_t type)
     else if (type == WIRE_EXTENTS_GIVE)
         make_extents(&msg);
     else if (type == WIRE_VOLUME_DEL)
-        msg.u.volume.id = id_any(WIRE_VOLUMES);
+        msg.u.volume.id = make_number(WIRE_VOLUMES);
     else if (type == WIRE_DISCONNECT) {
-        msg.u.disconnect.id = id_any(WIRE_DOORS);
-        msg.u.disconnect.force = fuzz_u8(&in) & 1;
+        msg.u.disconnect.id = make_number(WIRE_DOORS);
+        msg.u.disconnect.force = fuzz_u8(&make_in) & 1;
     } else if (type == WIRE_EVTCHN_ADD || type == WIRE_EVTCHN_DEL) {
-        msg.u.evtchn.domid = id_any(3);
-        msg.u.evtchn.thread = id_any(3);
+        msg.u.evtchn.domid = make_number(3);
+        msg.u.evtchn.thread = make_number(3);
         if (type == WIRE_EVTCHN_ADD && msg.u.evtchn.thread != 2)
             fds[0] = fake_hv_handle();
     } else {
-        fuzz_take(&in, &msg.u, 16);
+        fuzz_take(&make_in, &msg.u, 16);
     }
     make_strings_end(&msg);
     worker_ask(&msg, fds);
@@ -331,7 +249,7 @@ static void step_ring(uint8_t which)
 
 static void worker_step(void)
 {
-    uint8_t what = fuzz_u8(&in);
+    uint8_t what = fuzz_u8(&make_in);
 
     if (guest.ended)
         return;
@@ -341,11 +259,11 @@ static void worker_step(void)
                                         WIRE_STATS,      WIRE_RESUME,     WIRE_EXTENTS_GIVE,
                                         WIRE_REFRESH,    WIRE_HELLO,      0};
         uint8_t which = types[what % sizeof(types)];
-        step_message(which ? which : fuzz_u8(&in) == WIRE_QUIT ? WIRE_QUIT : 13 + what);
+        step_message(which ? which : fuzz_u8(&make_in) == WIRE_QUIT ? WIRE_QUIT : 13 + what);
     } else if (what < 0xe0) {
         worker_turn(what & 1 ? 1000 : 2100000);
     } else if (what < 0xf0) {
-        step_ring(fuzz_u8(&in));
+        step_ring(fuzz_u8(&make_in));
     } else {
         step_orphan(what);
     }
@@ -438,22 +356,22 @@ static void worker_close(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    in = (struct fuzz_input){data, size};
-    if (base_fd < 0) {
-        base_fd = memfd_create("base", MFD_CLOEXEC);
-        store_fd = memfd_create("pool", MFD_CLOEXEC);
-        FUZZ_CHECK(!ftruncate(base_fd, 1 << 20));
+    make_in = (struct fuzz_input){data, size};
+    if (make_base_fd < 0) {
+        make_base_fd = memfd_create("base", MFD_CLOEXEC);
+        make_pool_fd = memfd_create("pool", MFD_CLOEXEC);
+        FUZZ_CHECK(!ftruncate(make_base_fd, 1 << 20));
     }
-    int lowest_fd = dup(base_fd);
+    int lowest_fd = dup(make_base_fd);
     close(lowest_fd);
     worker_open();
-    if (fuzz_u8(&in) & 1)
+    if (fuzz_u8(&make_in) & 1)
         step_message(WIRE_HELLO);
-    for (int i = 0; i < STEPS && in.left; i++)
+    for (int i = 0; i < STEPS && make_in.left; i++)
         worker_step();
     worker_undo();
     worker_close();
-    int lowest = dup(base_fd);
+    int lowest = dup(make_base_fd);
     FUZZ_CHECK(lowest == lowest_fd); /* a descriptor is lost */
     close(lowest);
     return 0;
