@@ -36,7 +36,7 @@ command_of() {
     build) echo "make --no-print-directory -j$jobs all all-fakexen build/unit" ;;
     docs) echo "make --no-print-directory check-docs" ;;
     check) echo "make --no-print-directory -j$jobs check" ;;
-    fuzz) echo "make --no-print-directory -j$jobs fuzz FUZZ_SECONDS=12" ;;
+    fuzz) echo "make --no-print-directory -j$jobs fuzz FUZZ_SECONDS=10" ;;
     check-address) echo "make --no-print-directory -j$jobs check SANITIZE=address" ;;
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;

@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/fuzz/lib.sh
 
-build=build-fuzz
+build="build-fuzz"
 state=$build/campaign
 results=docs/results/fuzzing.md
 round=${ROUND:-60} # seconds a process
@@ -29,7 +29,7 @@ done
 shift $((OPTIND - 1))
 mkdir -p "$state"
 
-# The smallest inputs of what is left, up to MERGE_BYTES of them.
+# The largest inputs of what is left tell the most: MERGE_FILES of them, of MERGE_BYTES in all.
 merge_corpus() {
     local target=$1 new
     new=$(mktemp -d) || exit 1
@@ -37,13 +37,14 @@ merge_corpus() {
     # shellcheck disable=SC2046
     "$build/$target" $(fuzz_options "$target") -merge=1 "$new" "tests/fuzz/corpus/$target" \
         "$state/$target" "$build/corpus/$target" >"$state/$target.merge" 2>&1 || exit 1
-    local bytes=0 file size
+    local bytes=0 files=0 file size
     find "tests/fuzz/corpus/$target" -type f ! -name 'finding-*' -delete
     while read -r size file; do
+        [ $((bytes + size)) -le "${MERGE_BYTES:-16384}" ] && [ "$files" -lt "${MERGE_FILES:-40}" ] || continue
         bytes=$((bytes + size))
-        [ "$bytes" -le "${MERGE_BYTES:-24576}" ] || break
+        files=$((files + 1))
         cp "$file" "tests/fuzz/corpus/$target/$(basename "$file" | cut -c 1-12)"
-    done < <(find "$new" -type f -printf '%s %p\n' | sort -n)
+    done < <(find "$new" -type f -printf '%s %p\n' | sort -rn)
     echo "$target: $(find "tests/fuzz/corpus/$target" -type f | wc -l) of $(find "$new" -type f | wc -l) inputs"
     rm -rf "$new"
 }
