@@ -40,7 +40,8 @@ merge_corpus() {
     local bytes=0 files=0 file size
     find "tests/fuzz/corpus/$target" -type f ! -name 'finding-*' -delete
     while read -r size file; do
-        [ $((bytes + size)) -le "${MERGE_BYTES:-16384}" ] && [ "$files" -lt "${MERGE_FILES:-40}" ] || continue
+        [ "$files" -lt "${MERGE_FILES:-40}" ] || break
+        [ $((bytes + size)) -le "${MERGE_BYTES:-16384}" ] || continue
         bytes=$((bytes + size))
         files=$((files + 1))
         cp "$file" "tests/fuzz/corpus/$target/$(basename "$file" | cut -c 1-12)"

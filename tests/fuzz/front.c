@@ -49,8 +49,10 @@ void front_open(struct front *front, struct world *world, struct pump *pump, uin
     front->view = (struct view){.page = fake_hv_page(front->page),
                                 .pages = config.pages,
                                 .x86_32 = config.abi == RING_X86_32};
-    for (uint32_t i = 0; i < config.pages; i++)
+    for (uint32_t i = 0; i < config.pages; i++) {
         config.refs[i] = front->page + i;
+        fake_hv_revoke(config.refs[i], false);
+    }
     memset(front->view.page, 0, config.pages * 4096u);
     FUZZ_CHECK(!queue_open(&front->queue, pump, &config));
     FUZZ_CHECK(front->queue->ring.slots == view_slots(&front->view));
