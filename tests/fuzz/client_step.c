@@ -169,8 +169,12 @@ static void client_ask(struct client *client, struct fuzz_input *in)
         ask->command = fuzz_u8(in) % 9;
         ask->offset = how & 0x80 ? fuzz_u64(in) : fuzz_u16(in) * 256ull;
         ask->length = how & 0x40 ? fuzz_u32(in) : fuzz_u16(in) * 64u;
+        if (how & 0x20) { /* whole sectors, so that only the range can be wrong */
+            ask->offset &= ~511ull;
+            ask->length &= ~511u;
+        }
         if (ask->command == NBD_CMD_WRITE)
-            ask->length %= 20000;
+            ask->length %= 20480;
     }
     if (ask->command == NBD_CMD_DISC) {
         ask->cookie = 0;

@@ -6,6 +6,8 @@
  */
 #include "../../xenstore-glue/control.c"
 
+#include "../../xenstore-glue/worker.c"
+
 #include "fuzz.h"
 #include "glue_fakes.h"
 #include "kernel.h"
@@ -29,6 +31,50 @@ static struct peer {
     uint32_t filled;
     char answers[ROOM];
 } peers[CLIENTS];
+
+static struct wire_msg reply;
+static int replied; /* of wire_receive */
+
+int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds)
+{
+    (void)sock, (void)msg, (void)fds, (void)nfds;
+    return 0;
+}
+
+int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    int result = replied;
+
+    (void)sock;
+    for (int i = 0; i < WIRE_FDS; i++)
+        fds[i] = -1;
+    if (result == 1)
+        *msg = reply;
+    replied = -EAGAIN;
+    return result;
+}
+
+/* The worker answers its oldest question, or dies. */
+static void step_worker(uint8_t how)
+{
+    struct life *life = life_find(&glue, FAKE_DOMID);
+    struct worker *w = life ? life->worker : NULL;
+
+    if (!w)
+        return;
+    if (how < 8) {
+        worker_process_ready(&w->process, EPOLLIN);
+        return;
+    }
+    if (list_empty(&w->questions[WORKER_SENT]))
+        return;
+    const struct list *oldest = w->questions[WORKER_SENT].next;
+    wire_start(&reply, WIRE_REPLY, container_of(oldest, struct worker_question, link)->msg.cookie);
+    reply.u.reply.error = how & 1 ? -EIO : 0;
+    replied = 1;
+    worker_sock_ready(&w->sock, EPOLLIN);
+    replied = -EAGAIN;
+}
 
 static void peer_judge(struct peer *peer, size_t length)
 {
@@ -160,6 +206,8 @@ static void control_step(void)
         step_vbd(fuzz_u8(&in));
     else if ((what & 15) == 11)
         peer_shut(peer);
+    else if ((what & 15) == 12)
+        step_worker(fuzz_u8(&in));
     else
         control_turn((what & 0x20) ? 21000000 : 1000);
 }
@@ -179,7 +227,11 @@ static void control_begin(void)
     glue.control = control;
     if (fuzz_u8(&in) & 1) {
         struct life *life = life_new(&glue, FAKE_DOMID, 7);
-        life->phase = LIFE_SERVING; /* without a worker: its numbers are not to be had */
+        life->phase = LIFE_SERVING;
+        life->users = 1;
+        replied = -EAGAIN;
+        FUZZ_CHECK(!worker_adopt(glue.loop, 4242, 1, &life_ops, life, &life->worker));
+        FUZZ_CHECK(!worker_connect(life->worker, kernel_socket()));
     }
 }
 

@@ -196,7 +196,7 @@ static void front_fetched(struct front *front, const struct front_ask *was, bool
         a->first = min_u32((uint32_t)min_u64(a->ask.sector, WORLD_SECTORS), WORLD_SECTORS);
         a->count = min_u32(a->ask.nseg * 8u, WORLD_SECTORS - a->first);
     }
-    if (!a->accepted && !a->risky)
+    if (!a->accepted && !parked)
         return;
     a->mark = model_mark(a->first, a->count);
     a->begun = !ask_reads(a);

@@ -42,20 +42,20 @@ FUZZ_nbd := $(FUZZ_WORLD) $(addprefix tests/fuzz/,client.c client_step.c) \
 FUZZ_LIBS_nbd := $(FUZZ_KERNEL_LIBS)
 
 FUZZ_wire_worker := $(filter-out tests/fuzz/world.c tests/fuzz/model.c tests/unit/rig.c,$(FUZZ_WORLD)) \
-                    tests/fuzz/wire_make.c tests/unit/fake_hv.c \
+                    tests/fuzz/wire_make.c tests/fuzz/wire_start.c tests/unit/fake_hv.c \
                     $(addprefix blkback-ephem/,engine.c door.c pump.c request.c ring.c guest_bases.c guest_doors.c \
                       guest_extents.c guest_link.c guest_volumes.c)
 FUZZ_LIBS_wire_worker := $(FUZZ_KERNEL_LIBS)
 
 # The control plane on fakes of xenstore and processes; see glue_fakes.h.
-FUZZ_GLUE := $(addprefix tests/fuzz/,glue_fakes.c kernel.c) $(addprefix common/,log.c loop.c util.c) \
+FUZZ_GLUE := $(addprefix tests/fuzz/,glue_fakes.c kernel.c wire_start.c) $(addprefix common/,log.c loop.c util.c) \
              $(wildcard common/store*.c) \
              $(filter-out $(addprefix xenstore-glue/,main.c scan.c xs.c evtchn.c process.c claim.c domains.c mark.c),\
                $(wildcard xenstore-glue/*.c))
 FUZZ_wire_daemon := $(filter-out xenstore-glue/worker.c xenstore-glue/takeover.c,$(FUZZ_GLUE))
 FUZZ_LIBS_wire_daemon := $(FUZZ_KERNEL_LIBS) -ljansson -linih -lblkid
 
-FUZZ_control := common/wire.c $(filter-out xenstore-glue/control.c,$(FUZZ_GLUE))
+FUZZ_control := $(filter-out xenstore-glue/control.c xenstore-glue/worker.c,$(FUZZ_GLUE))
 FUZZ_LIBS_control := $(FUZZ_LIBS_wire_daemon)
 FUZZ_ephemctl := dom0-tools/client.c $(wildcard dom0-tools/cmd_*.c)
 FUZZ_LIBS_ephemctl := -Wl,--wrap=connect,--wrap=send,--wrap=recv -ljansson

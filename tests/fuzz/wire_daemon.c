@@ -47,13 +47,6 @@ int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
     return result;
 }
 
-void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie)
-{
-    memset(msg, 0, sizeof(*msg));
-    msg->type = type;
-    msg->cookie = cookie;
-}
-
 static void question_done(void *arg, int error, const char *text)
 {
     uint32_t *count = arg;

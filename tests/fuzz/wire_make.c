@@ -90,3 +90,12 @@ void make_extents(struct wire_msg *msg)
     if (first & 1)
         extents->extent[0] = fuzz_u32(&make_in);
 }
+
+void make_strings_end(struct wire_msg *msg)
+{
+    msg->u.hello.note[WIRE_NOTE - 1] = '\0';
+    if (msg->type == WIRE_VOLUME_ADD) {
+        msg->u.volume.name[sizeof(msg->u.volume.name) - 1] = '\0';
+        msg->u.volume.note[WIRE_NOTE - 1] = '\0';
+    }
+}

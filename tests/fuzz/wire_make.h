@@ -20,5 +20,7 @@ void make_hello(struct wire_msg *msg, int fds[WIRE_FDS]);
 void make_volume(struct wire_msg *msg, int fds[WIRE_FDS]);
 void make_door(struct wire_msg *msg);
 void make_extents(struct wire_msg *msg);
+/* What wire.c sees to. */
+void make_strings_end(struct wire_msg *msg);
 
 #endif

@@ -120,23 +120,6 @@ int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS])
     return -EAGAIN; /* the target hands messages over itself */
 }
 
-void wire_start(struct wire_msg *msg, enum wire_type type, uint32_t cookie)
-{
-    memset(msg, 0, sizeof(*msg));
-    msg->type = type;
-    msg->cookie = cookie;
-}
-
-/* What wire.c sees to. */
-static void make_strings_end(struct wire_msg *msg)
-{
-    msg->u.hello.note[WIRE_NOTE - 1] = '\0';
-    if (msg->type == WIRE_VOLUME_ADD) {
-        msg->u.volume.name[sizeof(msg->u.volume.name) - 1] = '\0';
-        msg->u.volume.note[WIRE_NOTE - 1] = '\0';
-    }
-}
-
 static uint32_t ask_id(const struct wire_msg *msg)
 {
     if (msg->type == WIRE_DISCONNECT)
@@ -195,6 +178,33 @@ static void step_message(uint8_t type)
     }
     make_strings_end(&msg);
     worker_ask(&msg, fds);
+}
+
+/* The usual beginning: a volume, a handle for each thread, a ring. */
+static void worker_setup(void)
+{
+    struct wire_msg msg;
+    int fds[WIRE_FDS] = {kernel_listener(), dup(make_pool_fd)}, none[WIRE_FDS] = {-1, -1};
+
+    wire_start(&msg, WIRE_HELLO, 0);
+    msg.u.hello.version = WIRE_VERSION;
+    msg.u.hello.threads = 2;
+    msg.u.hello.pool.kind = WIRE_POOL_SHARED;
+    FUZZ_CHECK(!worker_ask(&msg, fds));
+    wire_start(&msg, WIRE_VOLUME_ADD, 0);
+    msg.u.volume.bytes = 1 << 20;
+    FUZZ_CHECK(!worker_ask(&msg, none));
+    for (uint32_t i = 0; i < 2; i++) {
+        int handle[WIRE_FDS] = {fake_hv_handle(), -1};
+        wire_start(&msg, WIRE_EVTCHN_ADD, 0);
+        msg.u.evtchn.thread = i;
+        FUZZ_CHECK(!worker_ask(&msg, handle));
+    }
+    wire_start(&msg, WIRE_CONNECT, 0);
+    msg.u.door.queues = 2;
+    for (uint32_t i = 0; i < 2; i++)
+        msg.u.door.queue[i] = (struct wire_queue){.port = i, .refs = {1 + i * 4}};
+    FUZZ_CHECK(!worker_ask(&msg, none));
 }
 
 static void worker_turn(uint32_t us)
@@ -365,7 +375,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int lowest_fd = dup(make_base_fd);
     close(lowest_fd);
     worker_open();
-    if (fuzz_u8(&make_in) & 1)
+    uint8_t how = fuzz_u8(&make_in);
+    if (how & 2)
+        worker_setup();
+    else if (how & 1)
         step_message(WIRE_HELLO);
     for (int i = 0; i < STEPS && make_in.left; i++)
         worker_step();
