@@ -74,6 +74,7 @@ END
 }
 
 row() {
+    mkdir -p "$(dirname "$results")"
     exec 9>>"$results.lock"
     flock 9
     header
