@@ -29,6 +29,7 @@ static struct guest guest;
 struct asked {
     uint32_t cookie; /* 0: none */
     uint32_t type, id;
+    int daemon; /* who has asked: his descriptor */
 };
 
 static struct {
@@ -57,6 +58,7 @@ static void book_reply(const struct wire_msg *msg)
     while (asked < book.asked + ASKED && asked->cookie != msg->cookie)
         asked++;
     FUZZ_CHECK(msg->cookie && asked < book.asked + ASKED); /* asked, and not answered before */
+    FUZZ_CHECK(asked->daemon == guest.daemon.fd);          /* nobody else is told */
     FUZZ_CHECK(error <= 0 && error > -4096);
     FUZZ_CHECK(!error == !msg->u.reply.text[0]);
     asked->cookie = 0;
@@ -135,7 +137,8 @@ static int worker_ask(struct wire_msg *msg, int fds[WIRE_FDS])
         asked++;
     FUZZ_CHECK(asked < book.asked + ASKED);
     msg->cookie = ++book.cookie;
-    *asked = (struct asked){.cookie = msg->cookie, .type = msg->type, .id = ask_id(msg)};
+    *asked = (struct asked){
+        .cookie = msg->cookie, .type = msg->type, .id = ask_id(msg), .daemon = guest.daemon.fd};
     if (msg->type == WIRE_RESUME) {
         book.resuming = true;
         book.told_volumes = 0;
@@ -233,9 +236,9 @@ static void step_orphan(uint8_t how)
             worker_turn(2100000);
     }
     kernel_arrives(guest.listener.fd, kernel_socket());
-    memset(book.asked, 0, sizeof(book.asked));
     worker_turn(0);
     FUZZ_CHECK(guest.daemon.fd >= 0);
+    memset(book.asked, 0, sizeof(book.asked));
     /* Doors and volumes whose end nobody was told of may be gone. */
     book.volumes = 0;
     book.doors = 0;
