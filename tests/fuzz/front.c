@@ -292,7 +292,7 @@ void front_after(struct front *front)
         front_left(front);
         return;
     }
-    FUZZ_CHECK(!front->dead || front->lied);
+    FUZZ_CHECK(!front->dead || front->lied || front->wild);
     FUZZ_CHECK(queue->ring.req_cons - queue->ring.rsp_prod <= queue->ring.slots);
     if (front->wild || front->closing)
         return;
