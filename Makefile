@@ -4,6 +4,7 @@
 # make test        installs what is missing, then everything below; ends with "N passed, N failed"
 # make             builds the programs into build/
 # make check       unit tests, then the production programs on stand-ins with the real xenstored
+# make fuzz        every fuzz target for FUZZ_SECONDS (30)
 # make check-serve the NBD door with its real clients
 # make check-xen   real Xen (under QEMU where the host is not Xen); CASES="smoke pvh", LONG=1
 # make coverage    what unit tests reach of the code a guest's requests pass through; fails below the bound
@@ -93,6 +94,7 @@ $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore -linih
 
 include tests/fakexen/rules.mk
+include tests/fuzz/rules.mk
 
 deps:
 	@tests/deps.sh $(DEPS)
@@ -155,7 +157,7 @@ install: all
 		install -m 644 dom0-tools/blkback-ephem.conf $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf
 
 clean:
-	rm -rf build build-address build-thread build-coverage
+	rm -rf build build-address build-thread build-coverage build-fuzz
 
 .DEFAULT_GOAL := all
 .PHONY: all deps check-unit check coverage check-docs check-serve check-xen demo test lint format bench install clean

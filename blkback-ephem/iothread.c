@@ -24,6 +24,8 @@ struct iothread {
     uint32_t index;
     pthread_t id;
     bool started, stop; /* stop: this thread only */
+    bool again;         /* the next turn waits for nothing */
+    bool worked;        /* since the arena was last trimmed */
     struct loop *loop;
     struct aio *aio;
     struct arena *arena;
@@ -70,28 +72,35 @@ static bool iothread_flush(struct iothread *thread)
     return again || arena_stirred(thread->arena);
 }
 
+/* Waits for something to do unless there is some left; 0 or negative errno. */
+static int iothread_turn(struct iothread *thread)
+{
+    uint32_t soon = thread->soon;
+
+    thread->soon = 0;
+    int err = soon && !thread->again ? loop_turn_us(thread->loop, soon)
+                                     : loop_turn(thread->loop, thread->again ? 0 : -1);
+    if (err)
+        return err;
+    thread->again = iothread_flush(thread);
+    if (aio_reap(thread->aio))
+        thread->again |= iothread_flush(thread);
+    if (arena_in_use(thread->arena)) {
+        thread->worked = true;
+    } else if (thread->worked) {
+        thread->worked = false;
+        loop_timer_set(thread->loop, &thread->trim, TRIM_MS);
+    }
+    return 0;
+}
+
 static void *iothread_main(void *arg)
 {
     struct iothread *thread = arg;
-    bool again = false, worked = false;
 
     prctl(PR_SET_TIMERSLACK, 1000); /* ns: see iothread_soon */
-    while (!thread->stop) {
-        uint32_t soon = thread->soon;
-        thread->soon = 0;
-        if (soon && !again ? loop_turn_us(thread->loop, soon)
-                           : loop_turn(thread->loop, again ? 0 : -1))
-            break;
-        again = iothread_flush(thread);
-        if (aio_reap(thread->aio))
-            again |= iothread_flush(thread);
-        if (arena_in_use(thread->arena)) {
-            worked = true;
-        } else if (worked) {
-            worked = false;
-            loop_timer_set(thread->loop, &thread->trim, TRIM_MS);
-        }
-    }
+    while (!thread->stop && !iothread_turn(thread))
+        ;
     return NULL;
 }
 

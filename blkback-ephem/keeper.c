@@ -277,31 +277,48 @@ static void keeper_wait(struct pool *pool, uint64_t ms)
     pthread_cond_timedwait(&pool->work, &pool->lock, &until);
 }
 
+/* Under the lock, left for the while.  True: something was done; else there is nothing to do until
+ * something happens, or for *wait ms. */
+static bool keeper_step(struct pool *pool, uint64_t *wait)
+{
+    uint64_t ago = loop_now() - pool->tried;
+
+    *wait = 0;
+    if (slots_ample(pool->slots) >= pool->demand)
+        pool->demand = 0; /* who came with it has been kicked by whoever gave them */
+    if (keeper_thin(pool))
+        return true;
+    if (pool->full && ago < KEEPER_RETRY_MS) {
+        *wait = list_empty(&pool->waiters) ? 0 : KEEPER_RETRY_MS - ago;
+        return false;
+    }
+    if (keeper_wants_room(pool) && keeper_spill(pool))
+        return true;
+    if (keeper_wants_slots(pool)) {
+        keeper_grow(pool);
+        return true;
+    }
+    if (pool->full && !pool->awaiting && !list_empty(&pool->waiters)) {
+        keeper_succeeded(pool); /* nothing is short any more */
+        return true;
+    }
+    if (keeper_is_left_alone(pool))
+        return true;
+    *wait = pool->awaiting && !list_empty(&pool->waiters) ? PATIENCE_MS : 0;
+    return false;
+}
+
 static void *keeper_main(void *arg)
 {
     struct pool *pool = arg;
+    uint64_t wait;
 
     pthread_mutex_lock(&pool->lock);
     pool->runs = true;
     pthread_cond_broadcast(&pool->running);
-    while (!pool->stop) {
-        uint64_t ago = loop_now() - pool->tried;
-
-        if (slots_ample(pool->slots) >= pool->demand)
-            pool->demand = 0; /* who came with it has been kicked by whoever gave them */
-        if (keeper_thin(pool))
-            continue;
-        if (pool->full && ago < KEEPER_RETRY_MS)
-            keeper_wait(pool, list_empty(&pool->waiters) ? 0 : KEEPER_RETRY_MS - ago);
-        else if (keeper_wants_room(pool) && keeper_spill(pool))
-            continue;
-        else if (keeper_wants_slots(pool))
-            keeper_grow(pool);
-        else if (pool->full && !pool->awaiting && !list_empty(&pool->waiters))
-            keeper_succeeded(pool); /* nothing is short any more */
-        else if (!keeper_is_left_alone(pool))
-            keeper_wait(pool, pool->awaiting && !list_empty(&pool->waiters) ? PATIENCE_MS : 0);
-    }
+    while (!pool->stop)
+        if (!keeper_step(pool, &wait))
+            keeper_wait(pool, wait);
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }

@@ -196,9 +196,11 @@ enum nbd_step nbd_handshake_feed(struct nbd_handshake *handshake, const uint8_t 
         return NBD_STEP_BREAK;
     if (data > NBD_OPTION_MAX) {
         *used = NBD_OPTION_BYTES;
+        if (option == NBD_OPT_EXPORT_NAME)
+            return NBD_STEP_BREAK; /* its reply has no head: an error would look like a size */
         handshake->skip = data;
         handshake_reply(handshake, option, NBD_REP_ERR_TOO_BIG, 0);
-        return option == NBD_OPT_EXPORT_NAME ? NBD_STEP_BREAK : NBD_STEP_NEXT;
+        return NBD_STEP_NEXT;
     }
     if (length < NBD_OPTION_BYTES + data)
         return NBD_STEP_MORE;

@@ -108,7 +108,7 @@ void nbd_reply_send(struct nbd_conn *conn)
 {
     struct iovec iov[2 * REPLY_BATCH];
 
-    if (conn->handshake)
+    if (conn->handshake && !conn->dead)
         reply_send_handshake(conn);
     while (!conn->dead && !conn->blocked) {
         struct msghdr message = {.msg_iov = iov};

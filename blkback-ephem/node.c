@@ -12,7 +12,8 @@
 
 uint16_t *node_keys(const struct node *node)
 {
-    return (uint16_t *)(node->slots + node->room);
+    /* Nothing may be added to a null pointer, not even 0. */
+    return node->slots ? (uint16_t *)(node->slots + node->room) : NULL;
 }
 
 uint32_t node_ground(const struct node *node)

@@ -88,9 +88,12 @@ int ring_waiting(const struct ring *ring)
 {
     uint32_t prod = __atomic_load_n(ring_word(ring, REQ_PROD), __ATOMIC_ACQUIRE);
 
-    if (prod - ring->rsp_prod > ring->slots)
+    uint32_t waiting = prod - ring->req_cons;
+
+    /* Also one that went back behind what was taken from it: as a count that is a huge number. */
+    if (prod - ring->rsp_prod > ring->slots || waiting > ring->slots)
         return -EPROTO;
-    return (int)(prod - ring->req_cons);
+    return (int)waiting;
 }
 
 static uint64_t load_le(const uint8_t *at, unsigned int bytes)

@@ -65,7 +65,8 @@ struct ring_limits {
 /* `shared`: `pages` contiguous mapped pages; goes on behind the last response. */
 void ring_open(struct ring *ring, void *shared, uint32_t pages, enum ring_abi abi);
 
-/* Requests waiting, or -EPROTO: the producer claims more than the ring holds (kill the ring). */
+/* Requests waiting, or -EPROTO: the producer claims more than the ring holds, or takes back what was
+ * fetched (kill the ring). */
 int ring_waiting(const struct ring *ring);
 
 /* Copies the next request out.  Only after ring_waiting said there is one. */

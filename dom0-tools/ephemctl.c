@@ -63,13 +63,33 @@ int ctl_options(int argc, char **argv, const char *help, int most, const char **
     return -1;
 }
 
+/* Nothing an answer says may move the operator's cursor. */
+static void ctl_tidy(json_t *value)
+{
+    const char *key, *text = json_string_value(value);
+    json_t *member;
+    size_t i;
+
+    json_array_foreach(value, i, member) ctl_tidy(member);
+    json_object_foreach(value, key, member) ctl_tidy(member);
+    if (!text)
+        return;
+    char *clean = strdup(text);
+    if (clean) {
+        ctl_clean(text, clean, strlen(text) + 1);
+        json_string_set(value, clean);
+    }
+    free(clean);
+}
+
 json_t *ctl_ask(json_t *question)
 {
-    char text[CLIENT_TEXT];
+    char text[CLIENT_TEXT], clean[CLIENT_TEXT];
     json_t *answer = NULL;
 
     if (client_ask(question, &answer, text))
-        fprintf(stderr, "ephemctl: %s\n", text);
+        fprintf(stderr, "ephemctl: %s\n", ctl_clean(text, clean, sizeof(clean)));
+    ctl_tidy(answer);
     return answer;
 }
 

@@ -13,7 +13,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage xen-1 xen-2 xen-3 check check-address check-thread serve serve-address
+SUITES=${SUITES:-lint build docs coverage xen-1 xen-2 xen-3 check fuzz check-address check-thread serve serve-address
 	xen-smp}
 limit=${ALL_LIMIT:-3000}
 logs=build/test-logs
@@ -26,6 +26,7 @@ minutes() {
     lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
     check | serve) echo 4 ;;
+    fuzz) echo 3 ;;
     xen-[1-3]) echo 16 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
@@ -39,6 +40,7 @@ command_of() {
     docs) echo "make --no-print-directory check-docs" ;;
     coverage) echo "make --no-print-directory -j$jobs coverage" ;;
     check) echo "make --no-print-directory -j$jobs check" ;;
+    fuzz) echo "make --no-print-directory -j$jobs fuzz FUZZ_SECONDS=10" ;;
     check-address) echo "make --no-print-directory -j$jobs check SANITIZE=address" ;;
     check-thread) echo "make --no-print-directory -j$jobs check SANITIZE=thread" ;;
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;

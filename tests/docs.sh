@@ -52,7 +52,7 @@ targets() {
     local target
     # shellcheck disable=SC2013 # words
     for target in $(grep -ohE 'make [a-z-]+' README.md CONTRIBUTING.md | cut -d' ' -f2 | sort -u); do
-        grep -qE "^$target:" Makefile || { echo "make $target is named but does not exist"; return 1; }
+        grep -qE "^$target:" Makefile tests/*/rules.mk || { echo "make $target is named but does not exist"; return 1; }
     done
 }
 check docs/targets targets

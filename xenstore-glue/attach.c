@@ -171,6 +171,10 @@ int attach_parse_note(const char *note, struct path_vbd *id, bool *readonly,
             3 ||
         !at || id->domid >= PATH_DOMIDS)
         return -EINVAL;
+    /* They go into logs and answers. */
+    for (const char *c = note + at; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            return -EINVAL;
     *readonly = mode != 'w';
     return copy_string(params, VBD_PARAMS, note + at) ? -EINVAL : 0;
 }

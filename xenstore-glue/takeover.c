@@ -79,7 +79,8 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     bool readonly;
 
     if (volume->id >= WIRE_VOLUMES || life->volumes & 1u << volume->id ||
-        attach_parse_note(volume->note, &id, &readonly, params) ||
+        attach_parse_note(volume->note, &id, &readonly, params) || !volume->bytes ||
+        volume->bytes % SECTOR_SIZE || volume->bytes > STORE_MOST ||
         life_guest_of(life->glue, id.domid) != life->domid || vbd_find(life->glue, &id)) {
         if (log_allowed(&takeover_limit))
             log_error("guest %u: its worker holds a volume nobody gave it", life->domid);

@@ -31,6 +31,7 @@ static struct port {
 } ports[FAKE_PORTS];
 static int refusal;
 static _Atomic uint32_t mapped, copied;
+static bool revoked[FAKE_PAGES];
 static uint8_t guest[FAKE_PAGES][PAGE] __attribute__((aligned(PAGE)));
 
 void fake_hv_reset(void)
@@ -40,11 +41,17 @@ void fake_hv_reset(void)
     memset(ports, 0, sizeof(ports));
     refusal = 0;
     mapped = copied = 0;
+    memset(revoked, 0, sizeof(revoked));
 }
 
 uint8_t *fake_hv_page(uint32_t ref)
 {
     return guest[ref];
+}
+
+void fake_hv_revoke(uint32_t ref, bool away)
+{
+    revoked[ref] = away;
 }
 
 int fake_hv_handle(void)
@@ -156,7 +163,7 @@ void *hv_map(struct hv *hv, uint32_t domid, uint32_t count, const uint32_t *refs
 {
     (void)hv, (void)domid;
     for (uint32_t i = 0; i < count; i++)
-        if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES)
+        if (refs[i] != refs[0] + i || refs[i] >= FAKE_PAGES || revoked[refs[i]])
             return NULL;
     mapped += count;
     return guest[refs[0]];
@@ -175,7 +182,8 @@ void hv_copy(struct hv *hv, struct hv_copy *copies, uint32_t count)
     copied += count;
     for (uint32_t i = 0; i < count; i++) {
         struct hv_copy *copy = &copies[i];
-        copy->ok = copy->ref < FAKE_PAGES && (uint32_t)copy->offset + copy->length <= PAGE;
+        copy->ok = copy->ref < FAKE_PAGES && !revoked[copy->ref] &&
+                   (uint32_t)copy->offset + copy->length <= PAGE;
         if (copy->ok && copy->to_guest)
             memcpy(guest[copy->ref] + copy->offset, copy->local, copy->length);
         else if (copy->ok)

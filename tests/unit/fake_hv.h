@@ -16,6 +16,8 @@
 /* A guest with empty pages and unbound ports. */
 void fake_hv_reset(void);
 uint8_t *fake_hv_page(uint32_t ref);
+/* The guest takes the page away, or gives it again: copies of it fail, as maps of it do. */
+void fake_hv_revoke(uint32_t ref, bool away);
 
 /* For pump_events_add. */
 int fake_hv_handle(void);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * turn_thread: the production I/O thread, without a thread: it is turned by whoever calls turn_thread().
+ */
+#include <pthread.h>
+#include "turn.h"
+
+#define pthread_create(id, attr, main, arg) turn_no_thread(id, main, arg)
+#define pthread_join(id, result)            ((void)(id))
+
+static int turn_no_thread(pthread_t *id, void *(*main)(void *), void *arg)
+{
+    (void)main, (void)arg;
+    memset(id, 0, sizeof(*id));
+    return 0;
+}
+
+#define iothread_call iothread_call_threaded
+void iothread_call_threaded(struct iothread *thread, void (*fn)(void *arg), void *arg);
+#include "../../blkback-ephem/iothread.c"
+#undef iothread_call
+
+/* There is one thread, and it is here already. */
+void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg)
+{
+    (void)thread;
+    fn(arg);
+}
+
+void turn_thread(struct iothread *thread)
+{
+    if (iothread_turn(thread))
+        abort();
+}
