@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "evtchn.h"
 #include "extents.h"
@@ -16,12 +17,14 @@
 #include "life.h"
 #include "process.h"
 #include "scan.h"
+#include "tombstone.h"
 #include "vbd.h"
 
 bool fake_killed;
 uint64_t fake_scans;
 
-static char run_dir[] = "/tmp/ephem-fuzz.XXXXXX";
+static char run_dir[] = "/dev/shm/ephem-fuzz.XXXXXX";
+static struct tombstones *tombstones;
 static struct policy policy = {
     .config_dir = run_dir, .run_dir = run_dir, .threads = 2, .queues = 4};
 static struct rules defaults;
@@ -32,23 +35,39 @@ static void fakes_leave(void)
 
     snprintf(path, sizeof(path), "%s/discard.lock", run_dir);
     unlink(path);
+    while (tombstones_count(tombstones))
+        tombstones_remove(tombstones, tombstones_at(tombstones, 0)->uuid);
+    tombstones_close(tombstones);
+    snprintf(path, sizeof(path), "%s" TOMBSTONE_DIR, run_dir);
+    rmdir(path);
     rmdir(run_dir);
+}
+
+static void fakes_enter(void)
+{
+    char path[sizeof(run_dir) + 16];
+
+    FUZZ_CHECK(mkdtemp(run_dir));
+    snprintf(path, sizeof(path), "%s" TOMBSTONE_DIR, run_dir);
+    FUZZ_CHECK(!mkdir(path, 0700) && !tombstones_open(run_dir, &tombstones));
+    atexit(fakes_leave);
 }
 
 void glue_fake_open(struct glue *glue)
 {
     static bool made;
 
-    if (!made) {
-        FUZZ_CHECK(mkdtemp(run_dir));
-        atexit(fakes_leave);
-        made = true;
-    }
+    if (!made)
+        fakes_enter();
+    made = true;
+    while (tombstones_count(tombstones))
+        FUZZ_CHECK(!tombstones_remove(tombstones, tombstones_at(tombstones, 0)->uuid));
     kernel_reset();
     fake_killed = false;
     memset(glue, 0, sizeof(*glue));
     glue->policy = &policy;
     glue->defaults = &defaults;
+    glue->tombstones = tombstones;
     list_init(&glue->lives);
     list_init(&glue->vbds);
     FUZZ_CHECK(!loop_open(&glue->loop) && !extents_open(glue));

@@ -43,10 +43,16 @@ static struct {
     int last_error;
 } book;
 
-/* Stands in for sandbox.c, which would end the fuzzer. */
-int sandbox_drop(bool keep_uid)
+/* Stand in for sandbox.c, which would end the fuzzer. */
+int sandbox_drop(enum sandbox_kind kind, char text[SANDBOX_TEXT])
 {
-    (void)keep_uid;
+    (void)kind, (void)text;
+    return 0;
+}
+
+int sandbox_close(enum sandbox_kind kind, char text[SANDBOX_TEXT])
+{
+    (void)kind, (void)text;
     return 0;
 }
 
