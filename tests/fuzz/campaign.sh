@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # campaign.sh [-n EXECUTIONS] [-q CPU_SECONDS] [-j PROCESSES] TARGET...: fuzzes each target until it has
-# had so many executions (10^6 for life and nbd, 10^7 for the others) and no new edge for so much of its
+# had so many executions (10^6 for life, nbd and wire_worker, which have a whole data plane, 10^7 for the others) and no new edge for so much of its
 # CPU time (600 s), then adds a row to docs/results/fuzzing.md.  A finding ends its target.
 #
 # What a target has had is kept in build-fuzz/campaign: call it again to go on.  PROCESSES targets (one a
@@ -53,7 +53,7 @@ merge_corpus() {
 least() {
     [ -z "$wanted" ] || { echo "$wanted"; return; }
     case $1 in
-    life | nbd) echo 1000000 ;;
+    life | nbd | wire_worker) echo 1000000 ;;
     *) echo 10000000 ;;
     esac
 }

@@ -16,7 +16,7 @@
 
 #define CLIENTS 3u
 #define STEPS   40
-#define SETTLE  5000 /* turns of 5 s */
+#define SETTLE  5000 /* turns of 15 s */
 #define ROOM    (1u << 16)
 
 static struct glue glue;
@@ -248,7 +248,7 @@ static void control_settle(void)
 {
     for (int turns = 0; !control_rests(); turns++) {
         FUZZ_CHECK(turns < SETTLE);
-        control_turn(5000000);
+        control_turn(15000000);
         for (uint32_t i = 0; i < CLIENTS; i++)
             peer_take(&peers[i], ROOM);
     }
