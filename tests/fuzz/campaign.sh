@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # campaign.sh [-n EXECUTIONS] [-q CPU_SECONDS] [-j PROCESSES] TARGET...: fuzzes each target until it has
-# had so many executions (10^6 for life, nbd and wire_worker, which have a whole data plane, 10^7 for the others) and no new edge for so much of its
-# CPU time (600 s), then adds a row to docs/results/fuzzing.md.  A finding ends its target.
+# had so many executions (10^6 for life, nbd and wire_worker, which have a whole data plane, 10^7 for the
+# others) and no new edge for so much of its CPU time (600 s), then adds a row to docs/results/fuzzing.md.
+# A finding ends its target.
 #
 # What a target has had is kept in build-fuzz/campaign: call it again to go on.  PROCESSES targets (one a
 # core) run side by side.  campaign.sh -m TARGET... brings what was found into tests/fuzz/corpus, minimised.

@@ -6,7 +6,7 @@
 F := build-fuzz
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
-FUZZ_TARGETS := ring xenstore xenbus life nbd wire_worker wire_daemon control ephemctl
+FUZZ_TARGETS := ring xenstore xenbus life nbd wire wire_worker wire_daemon control ephemctl
 FUZZ_CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer $(WARN) -MMD -MP -pthread
 # The scenery: neither checked nor looked at for coverage, so that time goes into production code.
@@ -25,6 +25,7 @@ FUZZ_xenstore := tests/fuzz/keysview.c xenstore-glue/keys.c xenstore-glue/paths.
                  common/util.c $(wildcard common/store*.c)
 FUZZ_LIBS_xenstore := -linih -lblkid
 FUZZ_xenbus := xenstore-glue/xenbus.c
+FUZZ_wire := common/wire.c
 
 # The data plane on fakes of its disks and of the hypervisor, turned by hand; see world.h and kernel.h.
 FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c cunit.c kernel.c turn_thread.c turn_keeper.c) \

@@ -2,7 +2,7 @@
 /*
  * fuzz/wire_worker: a worker whose daemon was taken over: any messages in any order against the
  * production guest*.c, door, engine, pool and volumes.  Frames and strings are wire.c's to check, which
- * is fuzzed by wire_daemon; here messages come as it lets them through.
+ * is fuzzed by wire; here messages come as it lets them through.
  *
  * A second book is kept of what the worker has agreed to: every message gets exactly one reply, RESUME
  * tells exactly what is in force, no descriptor is lost, and what was agreed to can be taken back.
@@ -291,6 +291,7 @@ static void worker_step(void)
 static void worker_open(void)
 {
     memset(&guest, 0, sizeof(guest));
+    guest.statm = -1;
     memset(&book, 0, sizeof(book));
     kernel_reset();
     fake_aio_reset(1);
@@ -363,6 +364,8 @@ static void worker_close(void)
         close(guest.daemon.fd);
     if (guest.listener.fd >= 0)
         close(guest.listener.fd);
+    if (guest.statm >= 0)
+        close(guest.statm);
     guest_forget_refreshes(&guest);
     engine_close(guest.engine);
     guest_extents_close(&guest);
