@@ -13,7 +13,7 @@
 
 #define CLIENTS 3u
 #define STEPS   120
-#define SETTLE  4000
+#define SETTLE  40000
 
 static struct world world;
 static struct client clients[CLIENTS];

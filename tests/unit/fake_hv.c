@@ -217,7 +217,8 @@ int hv_bind(struct hv_events *events, uint32_t domid, uint32_t remote)
     if (remote >= FAKE_PORTS)
         return -ENOENT;
     pthread_mutex_lock(&lock);
-    int err = refusal;
+    /* Whose other end is bound already is not bound again. */
+    int err = refusal ? refusal : ports[remote].owner ? -EINVAL : 0;
     if (!err)
         ports[remote].owner = events;
     pthread_mutex_unlock(&lock);
