@@ -37,18 +37,13 @@ static const char policy_help[] =
     "Stays in the foreground and logs on stderr.  On SIGTERM it exits and leaves the workers\n"
     "serving; the next blkback-ephemd with the same --run-dir takes them back.\n";
 
-static const struct option policy_options[] = {{"pool", required_argument, NULL, 'p'},
-                                               {"config-dir", required_argument, NULL, 'c'},
-                                               {"worker", required_argument, NULL, 'w'},
-                                               {"run-dir", required_argument, NULL, 'r'},
-                                               {"threads", required_argument, NULL, 't'},
-                                               {"queues", required_argument, NULL, 'q'},
-                                               {"state-dir", required_argument, NULL, 's'},
-                                               {"cgroup", required_argument, NULL, 'g'},
-                                               {"verbose", no_argument, NULL, 'v'},
-                                               {"help", no_argument, NULL, 'h'},
-                                               {"version", no_argument, NULL, 'V'},
-                                               {NULL, 0, NULL, 0}};
+static const struct option policy_options[] = {
+    {"pool", required_argument, NULL, 'p'},      {"config-dir", required_argument, NULL, 'c'},
+    {"worker", required_argument, NULL, 'w'},    {"run-dir", required_argument, NULL, 'r'},
+    {"threads", required_argument, NULL, 't'},   {"queues", required_argument, NULL, 'q'},
+    {"state-dir", required_argument, NULL, 's'}, {"cgroup", required_argument, NULL, 'g'},
+    {"verbose", no_argument, NULL, 'v'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0}};
 
 static int policy_number(const char *option, const char *text, uint32_t most, uint32_t *out)
 {

@@ -394,8 +394,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         worker_step();
     worker_undo();
     worker_close();
-    int lowest = dup(make_base_fd);
-    FUZZ_CHECK(lowest == lowest_fd); /* a descriptor is lost */
-    close(lowest);
+    FUZZ_CHECK(dup(make_base_fd) == lowest_fd); /* else a descriptor is lost */
+    close(lowest_fd);
     return 0;
 }

@@ -3,7 +3,8 @@
  * Plays of too much: events, requests, malformed ones, states, keys.  What they cost others is measured by
  * tests/sim/test_hostile.sh, but for `starve`: how many requests of one queue are answered while a single
  * one of another queue, on the same thread of the worker, is under way.  That is a number of
- * requests, not a time, and its median does not depend on the machine.
+ * requests, not a time; where the machine leaves this program waiting for a CPU it grows, so the tenth of
+ * the samples that saw the least of that is judged: a queue that starves shows in each of them.
  */
 #include "hostile.h"
 
@@ -86,7 +87,7 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* How many of `flood` are answered while one request of `queue` is under way, in the median. */
+/* How many of `flood` are answered while one request of `queue` is under way. */
 static enum saw starve_measure(struct lab *lab, struct flood *flood, struct queue *queue)
 {
     struct ask ask = ask_make(lab, BLKIF_OP_READ, 1, 0);
@@ -109,11 +110,12 @@ static enum saw starve_measure(struct lab *lab, struct flood *flood, struct queu
     if (!last)
         return wrong(lab, "there was no flood");
     qsort(sample, STARVE_SAMPLES, sizeof(sample[0]), by_value);
-    printf("# starve: median %u, 90%% %u of %u requests\n", sample[STARVE_SAMPLES / 2],
-           sample[STARVE_SAMPLES * 9 / 10], last);
-    if (sample[STARVE_SAMPLES / 2] <= STARVE_MOST)
+    uint32_t judged = sample[STARVE_SAMPLES / 10];
+    printf("# starve: 10%% %u, median %u, 90%% %u of %u requests\n", judged,
+           sample[STARVE_SAMPLES / 2], sample[STARVE_SAMPLES * 9 / 10], last);
+    if (judged <= STARVE_MOST)
         return SAW_OKAY;
-    return wrong(lab, "%u requests of another queue go first", sample[STARVE_SAMPLES / 2]);
+    return wrong(lab, "%u requests of another queue go first", judged);
 }
 
 /* good, bad, largest: an endless supply on queue 0 against single reads on queue 2 */
@@ -123,6 +125,7 @@ static enum saw play_starve(struct lab *lab, char **args)
     enum saw saw;
 
     lab->front.queues = 4;
+    lab->front.order = 4; /* 512 requests: many times what a turn takes */
     if (lab_connect(lab))
         return SAW_WRONG;
     if (lab->front.queues != 4)
