@@ -111,12 +111,13 @@ static const struct syscalls_rule syscalls_table[] = {
     CALL_IS(ioctl, WORKER, 1, IOCTL_EVTCHN_UNBIND),
     CALL_IS(ioctl, WORKER, 1, IOCTL_EVTCHN_NOTIFY),
     CALL(unlink, SERVE),
-    /* Memory, never executable, never unlocked. */
+    /* Memory, never executable; only what is given back is unlocked. */
     CALL_MASK(mmap, ALWAYS, 2, PROT_EXEC, 0),
     CALL_MASK(mprotect, ALWAYS, 2, PROT_EXEC, 0),
     CALL(munmap, ALWAYS),
     CALL(mremap, ALWAYS),
     CALL(madvise, ALWAYS),
+    CALL(munlock, ALWAYS), /* before 5.18 locked memory is given back in two steps */
     CALL(brk, ALWAYS),
     CALL(getrandom, ALWAYS),
     /* Threads, until they run; and the end. */
@@ -172,7 +173,6 @@ static const struct syscalls_rule syscalls_sanitizers[] = {
     CALL(getuid, ALWAYS),
     CALL(geteuid, ALWAYS),
     CALL(sysinfo, ALWAYS),
-    CALL(munlock, ALWAYS),
     CALL(mlock, ALWAYS),
     CALL(mincore, ALWAYS),
     CALL(msync, ALWAYS),

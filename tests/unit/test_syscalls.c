@@ -91,6 +91,7 @@ static const struct attempt attempts[] = {
     {"sendmsg", SYS_sendmsg, {-1, 0, 0}, ALL},
     {"accept4", SYS_accept4, {-1, 0, 0, 0}, ALL},
     {"mmap", SYS_mmap, {0, 4096, PROT_READ, 34, -1, 0}, ALL},
+    {"munlock", SYS_munlock, {0, 0}, ALL},
     {"epoll_pwait2", SYS_epoll_pwait2, {-1, 0, 0, 0, 0, 0}, ALL},
     {"clone3", SYS_clone3, {0, 0}, SETUP}, /* by an errno */
 #if !SYSCALLS_REPORTS
