@@ -146,6 +146,7 @@ static const struct syscalls_errno syscalls_errnos[] = {
     {CALL(clone3, SETUP), ENOSYS},
     /* Are standard output and error terminals?  libxenevtchn asks that for each handle. */
     {CALL_IS(ioctl, ALWAYS, 1, 0x5401 /* TCGETS */), ENOTTY},
+    {CALL_IS(ioctl, ALWAYS, 1, 0x802c542a /* TCGETS2: glibc 2.42 on */), ENOTTY},
 };
 
 #if SYSCALLS_REPORTS

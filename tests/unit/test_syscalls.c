@@ -85,7 +85,8 @@ static const struct attempt attempts[] = {
      SYS_ioctl,
      {-1, 0x00084501, 0},
      SYSCALLS_WORKER_SETUP | SYSCALLS_WORKER},
-    {"TCGETS", SYS_ioctl, {2, 0x5401, 0}, ALL}, /* by an errno */
+    {"TCGETS", SYS_ioctl, {2, 0x5401, 0}, ALL}, /* by an errno; and the next */
+    {"TCGETS2", SYS_ioctl, {2, 0x802c542a, 0}, ALL},
     {"BLKDISCARD", SYS_ioctl, {-1, BLKDISCARD, 0}, ALL},
     {"F_SETLEASE", SYS_fcntl, {-1, F_SETLEASE, F_UNLCK}, ALL},
     {"sendmsg", SYS_sendmsg, {-1, 0, 0}, ALL},
