@@ -111,12 +111,13 @@ static const struct syscalls_rule syscalls_table[] = {
     CALL_IS(ioctl, WORKER, 1, IOCTL_EVTCHN_UNBIND),
     CALL_IS(ioctl, WORKER, 1, IOCTL_EVTCHN_NOTIFY),
     CALL(unlink, SERVE),
-    /* Memory, never executable, never unlocked. */
+    /* Memory, never executable; only what is given back is unlocked. */
     CALL_MASK(mmap, ALWAYS, 2, PROT_EXEC, 0),
     CALL_MASK(mprotect, ALWAYS, 2, PROT_EXEC, 0),
     CALL(munmap, ALWAYS),
     CALL(mremap, ALWAYS),
     CALL(madvise, ALWAYS),
+    CALL(munlock, ALWAYS), /* before 5.18 locked memory is given back in two steps */
     CALL(brk, ALWAYS),
     CALL(getrandom, ALWAYS),
     /* Threads, until they run; and the end. */
@@ -145,6 +146,7 @@ static const struct syscalls_errno syscalls_errnos[] = {
     {CALL(clone3, SETUP), ENOSYS},
     /* Are standard output and error terminals?  libxenevtchn asks that for each handle. */
     {CALL_IS(ioctl, ALWAYS, 1, 0x5401 /* TCGETS */), ENOTTY},
+    {CALL_IS(ioctl, ALWAYS, 1, 0x802c542a /* TCGETS2: glibc 2.42 on */), ENOTTY},
 };
 
 #if SYSCALLS_REPORTS
@@ -172,7 +174,6 @@ static const struct syscalls_rule syscalls_sanitizers[] = {
     CALL(getuid, ALWAYS),
     CALL(geteuid, ALWAYS),
     CALL(sysinfo, ALWAYS),
-    CALL(munlock, ALWAYS),
     CALL(mlock, ALWAYS),
     CALL(mincore, ALWAYS),
     CALL(msync, ALWAYS),

@@ -85,12 +85,14 @@ static const struct attempt attempts[] = {
      SYS_ioctl,
      {-1, 0x00084501, 0},
      SYSCALLS_WORKER_SETUP | SYSCALLS_WORKER},
-    {"TCGETS", SYS_ioctl, {2, 0x5401, 0}, ALL}, /* by an errno */
+    {"TCGETS", SYS_ioctl, {2, 0x5401, 0}, ALL}, /* by an errno; and the next */
+    {"TCGETS2", SYS_ioctl, {2, 0x802c542a, 0}, ALL},
     {"BLKDISCARD", SYS_ioctl, {-1, BLKDISCARD, 0}, ALL},
     {"F_SETLEASE", SYS_fcntl, {-1, F_SETLEASE, F_UNLCK}, ALL},
     {"sendmsg", SYS_sendmsg, {-1, 0, 0}, ALL},
     {"accept4", SYS_accept4, {-1, 0, 0, 0}, ALL},
     {"mmap", SYS_mmap, {0, 4096, PROT_READ, 34, -1, 0}, ALL},
+    {"munlock", SYS_munlock, {0, 0}, ALL},
     {"epoll_pwait2", SYS_epoll_pwait2, {-1, 0, 0, 0, 0, 0}, ALL},
     {"clone3", SYS_clone3, {0, 0}, SETUP}, /* by an errno */
 #if !SYSCALLS_REPORTS
