@@ -103,9 +103,19 @@ case_clean() {
     [ -z "$DISK" ] || rm -rf "$DISK"
 }
 
+# Killed for taking too long: who is there, and what the daemon said last.
+case_stuck() {
+    echo "# stuck at: ${case_name:-the start}"
+    ps -eo pid,ppid,stat,etimes,time,wchan:24,args | grep -F "$B/" | grep -v grep | cut -c1-150 |
+        sed 's/^/#   /'
+    tail -n 20 "$SIM/last" "$SIM/log/daemon" | sed 's/^/#   /'
+    exit 124
+}
+
 case_begin() {
     sim_start || exit 1
     trap 'case_clean' EXIT
+    trap 'case_stuck' TERM
     DISK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem.XXXXXX")
     mkdir "$DISK/pool"
     export EPHEM_CONTROL="$SIM/run/control.sock"
