@@ -254,6 +254,18 @@ unwatched() {
     daemon_start && sim_until 10 recorded && sim_destroy 1 && refused 2 "$(suspended_words)"
 }
 
+# Asked, saved and gone, the disks by force as libxl does after 10 s, before the daemon has looked.
+overslept() {
+    busy_guest && sim_freeze "$(cat "$SIM/pid/daemon")" && shutdown_node 1 suspend &&
+        shutdown_node 1 "" && sim_freeze "$(cat "$SIM/pid/front.1")" || return 1
+    for overslept_node in /local/domain/1/device/vbd/51712 \
+        /local/domain/0/backend/vbd3/1/51712 /local/domain/1; do
+        xenstore-rm "$overslept_node" || return 1
+    done
+    kill -CONT "$(cat "$SIM/pid/daemon")" && sim_until 10 recorded && sim_destroy 1 &&
+        refused 2 "$(suspended_words)"
+}
+
 # The store has what is no record in it, and then cannot be written.
 unwritable() {
     mkdir "$DISK/state/suspended/x" && : >"$DISK/state/suspended/5a5e0000" || return 1
@@ -302,5 +314,6 @@ check "what a storm may have hidden is recorded" storm_hides
 check "a guest without a UUID is warned of" nameless
 check "records and watches survive the daemon" restarted
 check "a guest saved while no daemon ran is recorded" unwatched
+check "one that was saved and gone before the daemon looked, too" overslept
 check "without a place for records they hold as long as the daemon" unwritable
 case_end
