@@ -27,6 +27,7 @@
 #include "paths.h"
 #include "process.h"
 #include "store.h"
+#include "vbd.h"
 
 #define LIFE_HELLO 20000 /* ms a worker may take to start up */
 
@@ -221,6 +222,24 @@ static int life_confine(struct life *life, int pool)
     }
     snprintf(life->error, sizeof(life->error), "%s", text);
     return err;
+}
+
+void life_allow(struct life *life)
+{
+    uint64_t bytes = 0;
+
+    list_for_each(it, &life->glue->vbds)
+    {
+        const struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life == life && vbd->volume != VBD_NO_VOLUME)
+            bytes += vbd->bytes;
+    }
+    /* What it was once allowed it keeps: memory that was used does not always come back. */
+    if (bytes <= life->allowed)
+        return;
+    cgroup_raise(life->glue->cgroup, life->domid, life->number, bytes - life->allowed);
+    life->allowed = bytes;
 }
 
 /* Its worker cannot stay; life->error says why. */

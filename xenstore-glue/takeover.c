@@ -95,6 +95,7 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     vbd->volume = VBD_READY;
     vbd->volume_id = (int)volume->id;
     vbd->bytes = volume->bytes;
+    life->allowed += volume->bytes;
     vbd->grows = volume->flags & WIRE_VOLUME_GROWS;
     vbd->readonly = readonly;
     vbd->adopted = true;
