@@ -3,8 +3,8 @@
  * life_start: a life's first steps: the guest's rules, pool, listening socket, process, HELLO.  Rules
  * are read for each life, so a change of files holds for the guests that start after it.
  * Two files stand for a life in <run-dir>/workers: a socket the worker listens on, and its pid with
- * its start time, written by us alone, so that a worker cannot point the next daemon's SIGKILL at
- * somebody else.
+ * its start time and its guest's UUID, written by us alone, so that a worker cannot point the next
+ * daemon's SIGKILL, or a tombstone, at somebody else.
  */
 #include "life.h"
 
@@ -91,7 +91,8 @@ static int life_note_pid(const struct life *life)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    int err = dprintf(fd, "%d %llu\n", (int)pid, process_started(pid)) < 0 ? -errno : 0;
+    int err = dprintf(fd, "%d %llu %s\n", (int)pid, process_started(pid), life->uuid) < 0 ? -errno
+                                                                                          : 0;
     if (close(fd) && !err)
         err = -errno;
     return err;

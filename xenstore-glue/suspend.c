@@ -80,7 +80,7 @@ void suspend_watch_all(struct glue *glue)
         struct life *life = container_of(it, struct life, link);
 
         if (life->suspend.set || life->stray || xenstore_lost(glue->xs) ||
-            scan_passes_over(glue->scan, life->domid))
+            scan_throttles(glue->scan, life->domid))
             continue;
         suspend_set(life);
         life->suspend.missed = true;
