@@ -228,11 +228,13 @@ static int attach_add(struct vbd *vbd, const struct store_base *base)
     attach_note(vbd, msg.u.volume.note);
     int err = life_call(vbd->life, &msg, &base->fd, base->fd >= 0 ? 1 : 0, ATTACH_PATIENCE,
                         attach_added, vbd);
-    if (!err)
-        vbd->volume = VBD_ADDING;
-    else
+    if (err) {
         life_give_volume(vbd->life, vbd->volume_id);
-    return err;
+        return err;
+    }
+    vbd->volume = VBD_ADDING;
+    life_allow(vbd->life);
+    return 0;
 }
 
 /* What libxl wrote: "aio:" and the operator's target. */

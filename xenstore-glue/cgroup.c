@@ -27,6 +27,7 @@
 
 #define DAEMON_WEIGHT 200u
 #define GUEST_WEIGHT  100u
+#define VOLUME_SHARE  512u /* 8 bytes a block of a volume, twice what an index takes at worst */
 #define FILE_PATH     (CGROUP_PATH + 80)
 
 struct cgroup {
@@ -229,6 +230,41 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
         return cgroup_fail(text, err, "limits", path);
     }
     return 0;
+}
+
+int cgroup_raise_at(const char *group, uint64_t bytes)
+{
+    char path[FILE_PATH], text[32];
+    uint64_t most;
+
+    snprintf(path, sizeof(path), "%s/memory.max", group);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t got = read(fd, text, sizeof(text) - 1);
+    int err = got < 0 ? -errno : 0;
+    close(fd);
+    if (err)
+        return err;
+    text[got] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    if (!strcmp(text, "max"))
+        return 0;
+    if (parse_u64(text, UINT64_MAX, &most) || most > UINT64_MAX - bytes / VOLUME_SHARE)
+        return -EINVAL;
+    return cgroup_write_number(group, "memory.max", most + bytes / VOLUME_SHARE);
+}
+
+void cgroup_raise(const struct cgroup *cgroup, uint32_t domid, uint64_t life, uint64_t bytes)
+{
+    char path[FILE_PATH];
+
+    if (!cgroup)
+        return;
+    cgroup_path(cgroup, domid, life, path);
+    int err = cgroup_raise_at(path, bytes);
+    if (err && err != -ENOENT)
+        log_warn("%s: memory.max cannot be raised for a volume: %s", path, strerror(-err));
 }
 
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life)

@@ -36,6 +36,15 @@ void cgroup_close(struct cgroup *cgroup);
 int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
                const struct cgroup_limits *limits, char text[WIRE_TEXT]);
 
+/*
+ * Its worker gets `bytes` more of volumes to serve, whose index takes memory however little of them
+ * is stored: discards are remembered too.  Harmless without a group, or a bound.
+ */
+void cgroup_raise(const struct cgroup *cgroup, uint32_t domid, uint64_t life, uint64_t bytes);
+
+/* The same for the group in the directory `group`: 0 or negative errno. */
+int cgroup_raise_at(const char *group, uint64_t bytes);
+
 /* Its process has ended.  Harmless without a group. */
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life);
 

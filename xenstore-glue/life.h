@@ -50,6 +50,7 @@ struct life {
     struct wire_rates rates;
     unsigned int users; /* vbds */
     uint32_t volumes;   /* ids in use */
+    uint64_t allowed;   /* bytes of volumes that its memory was raised for */
     uint64_t doors;
     struct life_channel channels[LIFE_CHANNELS];
     char error[WIRE_TEXT];         /* why it is dead */
@@ -99,6 +100,9 @@ void life_join(struct life *life);
 /* One user less.  True: it was the last and the life has ended already or is on its way to
  * vbd_life_ended(), within `patience` ms. */
 bool life_leave(struct life *life, uint32_t patience);
+
+/* life_start.c: its worker may take the memory that its volumes need, as they are now. */
+void life_allow(struct life *life);
 
 /* A free volume or door id, or -1.  They are given back below. */
 int life_take_volume(struct life *life);

@@ -3,8 +3,8 @@
  * life_start: a life's first steps: the guest's rules, pool, listening socket, process, HELLO.  Rules
  * are read for each life, so a change of files holds for the guests that start after it.
  * Two files stand for a life in <run-dir>/workers: a socket the worker listens on, and its pid with
- * its start time, written by us alone, so that a worker cannot point the next daemon's SIGKILL at
- * somebody else.
+ * its start time and its guest's UUID, written by us alone, so that a worker cannot point the next
+ * daemon's SIGKILL, or a tombstone, at somebody else.
  */
 #include "life.h"
 
@@ -27,6 +27,7 @@
 #include "paths.h"
 #include "process.h"
 #include "store.h"
+#include "vbd.h"
 
 #define LIFE_HELLO 20000 /* ms a worker may take to start up */
 
@@ -90,7 +91,8 @@ static int life_note_pid(const struct life *life)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    int err = dprintf(fd, "%d %llu\n", (int)pid, process_started(pid)) < 0 ? -errno : 0;
+    int err = dprintf(fd, "%d %llu %s\n", (int)pid, process_started(pid), life->uuid) < 0 ? -errno
+                                                                                          : 0;
     if (close(fd) && !err)
         err = -errno;
     return err;
@@ -221,6 +223,24 @@ static int life_confine(struct life *life, int pool)
     }
     snprintf(life->error, sizeof(life->error), "%s", text);
     return err;
+}
+
+void life_allow(struct life *life)
+{
+    uint64_t bytes = 0;
+
+    list_for_each(it, &life->glue->vbds)
+    {
+        const struct vbd *vbd = container_of(it, struct vbd, link);
+
+        if (vbd->life == life && vbd->volume != VBD_NO_VOLUME)
+            bytes += vbd->bytes;
+    }
+    /* What it was once allowed it keeps: memory that was used does not always come back. */
+    if (bytes <= life->allowed)
+        return;
+    cgroup_raise(life->glue->cgroup, life->domid, life->number, bytes - life->allowed);
+    life->allowed = bytes;
 }
 
 /* Its worker cannot stay; life->error says why. */

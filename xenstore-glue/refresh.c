@@ -47,6 +47,7 @@ void refresh_grew(struct life *life, uint32_t volume, uint64_t bytes)
     vbd->was = vbd->bytes;
     vbd->bytes = bytes;
     vbd->grown = ++life->glue->grown;
+    life_allow(life);
     glue_touched(life->glue, vbd->id.domid);
 }
 

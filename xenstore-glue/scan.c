@@ -272,6 +272,13 @@ bool scan_passes_over(struct scan *scan, uint32_t domid)
     return scan_skips(scan, domid);
 }
 
+bool scan_throttles(struct scan *scan, uint32_t domid)
+{
+    const struct domain *domain = domain_find(&scan->domains, domid, false);
+
+    return domain && domain->throttled;
+}
+
 static void scan_run_whole(struct scan *scan)
 {
     struct glue *glue = scan->glue;

@@ -20,6 +20,9 @@ void scan_close(struct glue *glue);
 /* True while a domain's backends are left alone: a scan says nothing about them then. */
 bool scan_passes_over(struct scan *scan, uint32_t domid);
 
+/* True while a domain writes too often and is not watched. */
+bool scan_throttles(struct scan *scan, uint32_t domid);
+
 /* Whole scans that were completed since the start. */
 uint64_t scan_count(const struct scan *scan);
 

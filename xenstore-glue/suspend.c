@@ -6,7 +6,8 @@
  * only "something came and went" is known, and most of the time it was "poweroff": then frontends
  * are closed before the domain ends.  One that ends with its ring in use, after something that was
  * not read, may have been saved, and gets a tombstone too.  The same holds where nobody watched: a
- * throttled guest, xenstored or the daemon away.  Such a tombstone can be wrong; then it refuses a
+ * throttled guest, xenstored or the daemon away; and where all was over before we looked: the events
+ * of a domain that is gone tell nothing.  Such a tombstone can be wrong; then it refuses a
  * start and costs one `ephemctl forget`, where a missing one costs a file system.
  *
  * The node belongs to the guest too.  What it writes there can have its own UUID refused and nothing
@@ -79,7 +80,7 @@ void suspend_watch_all(struct glue *glue)
         struct life *life = container_of(it, struct life, link);
 
         if (life->suspend.set || life->stray || xenstore_lost(glue->xs) ||
-            scan_passes_over(glue->scan, life->domid))
+            scan_throttles(glue->scan, life->domid))
             continue;
         suspend_set(life);
         life->suspend.missed = true;
@@ -141,9 +142,19 @@ static bool suspend_is_silent(const struct life *life)
     return err ? err == -E2BIG || err == -EINVAL : value[0] != '\0';
 }
 
+/* A toolstack waits for us before it removes a domain: one that is gone was not seen to its end. */
+static bool suspend_is_late(const struct life *life)
+{
+    char path[PATH_ROOM], value[32];
+
+    path_domain(path, life->domid, NULL);
+    return life->glue->xs && xenstore_read(life->glue->xs, path, value, sizeof(value)) == -ENOENT;
+}
+
 void suspend_dropped(struct life *life)
 {
-    if (life->suspend.missed || !life->suspend.set || suspend_is_silent(life))
+    if (life->suspend.missed || !life->suspend.set || suspend_is_silent(life) ||
+        suspend_is_late(life))
         suspend_record(life, "has ended in the middle of its work and may have been saved");
 }
 

@@ -28,7 +28,8 @@ void suspend_stop(struct life *life);
 bool suspend_is_ours(const char *token);
 void suspend_event(struct glue *glue, uint32_t domid);
 
-/* Lives that are not watched are from now on, but those the scan passes over. */
+/* Lives that are not watched are from now on, but those of throttled guests; also one whose worker has
+ * not answered yet, or is of another version and never will. */
 void suspend_watch_all(struct glue *glue);
 
 /* xenstored's connection, and every watch with it, is gone. */

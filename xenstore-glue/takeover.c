@@ -25,6 +25,7 @@
 #include "paths.h"
 #include "process.h"
 #include "store.h"
+#include "suspend.h"
 #include "vbd.h"
 
 #define TAKEOVER_LIMIT 5000  /* ms until a silent worker is reported */
@@ -64,7 +65,7 @@ static void takeover_hello(struct life *life, const struct wire_hello *hello)
         worker_disconnect(life->worker);
         return;
     }
-    if (sscanf(hello->note, "uuid=%39[0-9a-zA-Z-]", life->uuid) != 1)
+    if (!life->uuid[0] && sscanf(hello->note, "uuid=%39[0-9a-zA-Z-]", life->uuid) != 1)
         snprintf(life->uuid, sizeof(life->uuid), "none");
     if (hello->threads >= 1 && hello->threads <= WIRE_THREADS)
         life->threads = hello->threads;
@@ -95,6 +96,7 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     vbd->volume = VBD_READY;
     vbd->volume_id = (int)volume->id;
     vbd->bytes = volume->bytes;
+    life->allowed += volume->bytes;
     vbd->grows = volume->flags & WIRE_VOLUME_GROWS;
     vbd->readonly = readonly;
     vbd->adopted = true;
@@ -250,8 +252,8 @@ static bool takeover_wanted(struct glue *glue, uint32_t domid)
     return wanted || xenstore_lost(glue->xs);
 }
 
-/* The process we noted, if it is still the same one: its pid and when it started. */
-static int takeover_note(const struct life *life, int *pid, unsigned long long *started)
+/* The process we noted, if it is still the same one: its pid and when it started; and its guest. */
+static int takeover_note(struct life *life, int *pid, unsigned long long *started)
 {
     char path[LIFE_PATH];
 
@@ -259,7 +261,8 @@ static int takeover_note(const struct life *life, int *pid, unsigned long long *
     FILE *file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? -ESRCH : -errno;
-    int err = fscanf(file, "%d %llu", pid, started) == 2 && *pid > 1 && *started ? 0 : -ESRCH;
+    int got = fscanf(file, "%d %llu %39[0-9a-zA-Z-]", pid, started, life->uuid);
+    int err = got >= 2 && *pid > 1 && *started ? 0 : -ESRCH;
     fclose(file);
     return err;
 }
@@ -333,6 +336,8 @@ static void takeover_look(struct loop_timer *timer)
 
     if (life->worker && glue->xs && !life->stray && !takeover_wanted(glue, life->domid)) {
         log_error("guest %u is gone: killing its silent worker", life->domid);
+        if (!life->stranger && life->uuid[0])
+            suspend_dropped(life);
         worker_kill(life->worker);
         return;
     }

@@ -105,6 +105,12 @@ bool scan_passes_over(struct scan *scan, uint32_t domid)
     return false;
 }
 
+bool scan_throttles(struct scan *scan, uint32_t domid)
+{
+    (void)scan, (void)domid;
+    return false;
+}
+
 int evtchn_open(uint32_t domid)
 {
     (void)domid;

@@ -151,7 +151,7 @@ neighbour_is_served() {
 
 other_daemon() {
     sim_run timeout 20 "$B/blkback-ephemd" --pool "dir:$DISK/pool" --worker "$B/blkback-ephem" \
-        --run-dir "$SIM/run" --config-dir "$DISK/etc" "$@"
+        --run-dir "$SIM/run" --config-dir "$DISK/etc" --state-dir "$DISK/state" "$@"
 }
 
 # Where there are none: auto says so, once, and serves; on does not start.  Where there are, workers are

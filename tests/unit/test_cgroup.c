@@ -6,7 +6,10 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cgroup.h"
 
 #define MIB (1ull << 20)
@@ -50,9 +53,44 @@ static void test_memory(void)
     CU_ASSERT_EQUAL(memory_of(WIRE_POOL_RAM, 1024 * MIB, 0, 0), (256 + 64 + 8 + 1024 + 128) * MIB);
 }
 
+/* memory.max holds `before`; after `bytes` of volumes more it holds `after`. */
+static int raised(const char *before, uint64_t bytes, const char *after)
+{
+    char dir[] = "/tmp/cgroup.XXXXXX", path[64], text[64] = "";
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/memory.max", dir);
+    FILE *file = fopen(path, "we");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fputs(before, file);
+    fclose(file);
+    int err = cgroup_raise_at(dir, bytes);
+    file = fopen(path, "re");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_PTR_NOT_NULL(fgets(text, sizeof(text), file));
+    fclose(file);
+    CU_ASSERT_STRING_EQUAL(text, after);
+    unlink(path);
+    rmdir(dir);
+    return err;
+}
+
+/* The index of a volume of which every second block is discarded: 4 bytes a block and a node for
+ * each 512. */
+static void test_volumes(void)
+{
+    CU_ASSERT_EQUAL(raised("503316480\n", 1024 * 1024 * MIB, "2650800128"), 0);
+    CU_ASSERT_EQUAL(raised("max\n", 1024 * 1024 * MIB, "max\n"), 0);
+    CU_ASSERT_EQUAL(raised("nonsense\n", MIB, "nonsense\n"), -EINVAL);
+    CU_ASSERT_EQUAL(raised("18446744073709551615\n", MIB, "18446744073709551615\n"), -EINVAL);
+    CU_ASSERT_EQUAL(cgroup_raise_at("/tmp/cgroup.is.not.there", MIB), -ENOENT);
+    cgroup_raise(NULL, 1, 1, MIB);
+}
+
 static const struct unit_case cases[] = {
     {"where groups go", test_place},
     {"how much memory", test_memory},
+    {"more for volumes", test_volumes},
 };
 
 int suite_cgroup(void)

@@ -41,7 +41,9 @@ control_groups() {
 	local room most current
 	room=$(stat -f -c '%b %S' "$POOL" | awk '{ print $1 * $2 }')
 	most=$((((256 + 2 * 16) << 20) + room / 128))
-	is left-memory "$(limit_of left memory.max)" $((most / 4096 * 4096))
+	# and a 512th of its volumes besides
+	check left-memory [ "$(limit_of left memory.max)" -gt $((most + (1 << 18))) ]
+	check left-memory-is-bounded [ "$(limit_of left memory.max)" -lt $((most + (64 << 20))) ]
 	current=$(limit_of left memory.current)
 	echo "$current bytes in use"
 	check left-memory-used [ "$current" -gt $((1 << 20)) ]
