@@ -180,7 +180,6 @@ static const struct syscalls_rule syscalls_sanitizers[] = {
     CALL(prctl, ALWAYS),
     CALL(dup, ALWAYS),
     CALL(personality, ALWAYS),
-    CALL(tgkill, ALWAYS),
 };
 #endif
 
