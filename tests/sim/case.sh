@@ -106,8 +106,8 @@ case_clean() {
 # Killed for taking too long: who is there, and what the daemon said last.
 case_stuck() {
     echo "# stuck at: ${case_name:-the start}"
-    ps -eo pid,ppid,stat,etimes,time,wchan:24,args | grep -F "$B/" | grep -v grep | cut -c1-150 |
-        sed 's/^/#   /'
+    ps -eo pid,ppid,stat,etimes,time,wchan:24,args | awk -v b="$B/" 'index($0, b) && !/awk/' |
+        cut -c1-150 | sed 's/^/#   /'
     tail -n 20 "$SIM/last" "$SIM/log/daemon" | sed 's/^/#   /'
     exit 124
 }
