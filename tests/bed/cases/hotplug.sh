@@ -34,6 +34,7 @@ rounds() {
 	for ((n = 1; n <= count; n++)); do
 		round "$n" || { echo "round $n"; return 1; }
 		[ "$n" != 5 ] || rss_early=$(rss)
+		[ $((n % 10)) != 0 ] || echo "BED| $n rounds in $(($(now) - begun)) s" >"$BED_CONSOLE"
 	done
 	echo "$count rounds in $(($(now) - begun)) s"
 }

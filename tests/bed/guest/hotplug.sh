@@ -15,7 +15,8 @@ appeared() {
 	done
 	seen=$(cat /sys/block/xvdc/diskseq)
 }
-vanished() { while [ -e /sys/block/xvdc ]; do read -r -t 0.1 _ || true; done; }
+# By its number too: the next one may stand there already
+vanished() { while [ "$(cat /sys/block/xvdc/diskseq 2>/dev/null)" = "$seen" ]; do read -r -t 0.1 _ || true; done; }
 
 # Nothing of the round before; then this round's own text, over two blocks and at the end
 use() {
@@ -34,7 +35,7 @@ rounds() {
 	for ((n = 1; n <= rounds; n++)); do
 		appeared
 		use "$n" || return 1
-		say "used $n"
+		say "used $n" >/dev/hvc0 # check() keeps the rest for itself
 		vanished
 	done
 }

@@ -37,6 +37,7 @@ hammer)
 		fi
 		job=$!
 		sleep 1
+		check "busy-with-$word" kill -0 "$job"
 		say "at $word"
 	done
 	kill -9 "$job"
