@@ -73,7 +73,9 @@ static int ask_pages(const struct front *front, const struct view_ask *ask)
 
     for (uint32_t i = 0; i < ask->nseg; i++)
         if (ask->segments[i].ref >= FAKE_PAGES)
-            missing = -1;
+            return -1;
+        else if (ask->segments[i].ref - front->page >= FRONT_PAGES)
+            missing = 1; /* another's, who may take it back at any time */
     return missing;
 }
 

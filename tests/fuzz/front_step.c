@@ -215,6 +215,8 @@ void front_step(struct front *front, struct fuzz_input *in)
         uint8_t which = fuzz_u8(in);
         fake_hv_revoke(front->page + which % FRONT_PAGES, which & 0x80);
         front->revoked = true;
+        for (uint32_t i = 0; i < FRONT_SLOTS; i++)
+            front->flying[i].risky = true;
     } else {
         memset(front_slot(front), fuzz_u8(in), 8);
     }
