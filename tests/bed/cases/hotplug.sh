@@ -52,7 +52,8 @@ asked() {
 	check asked-gone no_backend
 }
 
-# A guest that does not answer: xl's patience ends, the disk stays as it is, and goes when the guest answers
+# A guest that does not answer: xl's patience ends, the disk stays as it is, and is closed when the guest answers;
+# its directories stay, as xl left them, until it is asked again
 paused() {
 	in_use paused
 	xl pause hotplug
@@ -60,10 +61,10 @@ paused() {
 	is paused-backend-waits "$(xenstore-read "/local/domain/0/backend/vbd3/$domid/$devid/state")" 5
 	check paused-still-served [ "$(volumes)" = 3 ]
 	xl unpause hotplug
-	check paused-lost guest_wait hotplug 60 'lost paused'
-	check paused-closed wait_for 20 "xvdc to be closed" closed_backend
+	check paused-closed wait_for 60 "xvdc to be closed" closed_backend
 	check paused-detach force
 	check paused-gone no_backend
+	check paused-lost guest_wait hotplug 60 'lost paused'
 }
 closed_backend() { [ "$(xenstore-read "/local/domain/0/backend/vbd3/$domid/$devid/state")" = 6 ] || no_backend; }
 
