@@ -2,8 +2,9 @@
 /*
  * wire: the messages between the control plane (blkback-ephemd) and one guest's data plane
  * (blkback-ephem) over a SOCK_SEQPACKET socket.  One message a packet, of the size of its type
- * (CONNECT is long, so that the others are not), descriptors beside it by SCM_RIGHTS.  Both ends check everything: a daemon taken over by xenstore input
- * must not break a worker, nor a worker taken over by a guest the daemon.
+ * (CONNECT is long, so that the others are not), descriptors beside it by SCM_RIGHTS.  Both ends check
+ * everything: a daemon taken over by xenstore input must not break a worker, nor a worker taken over by
+ * a guest the daemon.
  *
  * Daemon to worker; each is answered by exactly one WIRE_REPLY with its cookie:
  *   HELLO        first message of a life.  fd 0: listening SEQPACKET socket for a take-over;
@@ -209,9 +210,10 @@ struct wire_msg {
 int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int nfds);
 
 /*
- * Receives one message, zeroes behind a short one, and up to WIRE_FDS close-on-exec descriptors, which are the caller's; unused
- * places are -1.  1 on a message, 0 when the peer has hung up, -EAGAIN, -EPROTO on a wrong size,
- * an unterminated string or surplus descriptors (nothing is left open), else negative errno.
+ * Receives one message, zeroes behind a short one, and up to WIRE_FDS close-on-exec descriptors, which
+ * are the caller's; unused places are -1.  1 on a message, 0 when the peer has hung up, -EAGAIN, -EPROTO
+ * on a wrong size, an unterminated string or surplus descriptors (nothing is left open), else negative
+ * errno.
  */
 int wire_receive(int sock, struct wire_msg *msg, int fds[WIRE_FDS]);
 
