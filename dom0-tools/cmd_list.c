@@ -16,20 +16,18 @@ static const char list_help[] = "usage: ephemctl list [--json]\n"
 /* A guest whose worker has not told the daemon what it holds. */
 static void list_print_silent(const json_t *guest)
 {
-    char name[64];
-
     if (!json_object_get(guest, "state"))
         return;
     printf("%-6lld %-20s %-7lld %-6s %s\n", (long long)ctl_number(guest, "domid"),
-           ctl_clean(ctl_text(guest, "name"), name, sizeof(name)),
-           (long long)ctl_number(guest, "worker_pid"), "-", ctl_text(guest, "state"));
+           ctl_text(guest, "name"), (long long)ctl_number(guest, "worker_pid"), "-",
+           ctl_text(guest, "state"));
 }
 
 static void list_print(const json_t *answer)
 {
     size_t i, j;
     json_t *guest, *volume;
-    char name[64], base[1024], size[16];
+    char size[16];
 
     printf("%-6s %-20s %-7s %-6s %-12s %6s %-4s %s\n", "DOMID", "NAME", "WORKER", "VDEV", "STATE",
            "SIZE", "MODE", "BASE");
@@ -39,12 +37,10 @@ static void list_print(const json_t *answer)
         json_array_foreach(json_object_get(guest, "volumes"), j, volume)
         {
             printf("%-6lld %-20s %-7lld %-6s %-12s %6s %-4s %s\n",
-                   (long long)ctl_number(guest, "domid"),
-                   ctl_clean(ctl_text(guest, "name"), name, sizeof(name)),
+                   (long long)ctl_number(guest, "domid"), ctl_text(guest, "name"),
                    (long long)ctl_number(guest, "worker_pid"), ctl_text(volume, "vdev"),
                    ctl_text(volume, "state"), ctl_size(ctl_number(volume, "size"), size),
-                   ctl_text(volume, "mode"),
-                   ctl_clean(ctl_text(volume, "base"), base, sizeof(base)));
+                   ctl_text(volume, "mode"), ctl_text(volume, "base"));
         }
     }
 }

@@ -19,7 +19,7 @@ static const char refresh_help[] =
 static void refresh_print(const json_t *answer)
 {
     const json_t *grown = json_object_get(answer, "grown");
-    char name[64], base[1024], was[16], size[16];
+    char was[16], size[16];
     size_t i;
     json_t *volume;
 
@@ -28,11 +28,10 @@ static void refresh_print(const json_t *answer)
     json_array_foreach(grown, i, volume)
     {
         printf("guest %lld %s, %s: from %s to %s (%lld bytes), %s\n",
-               (long long)ctl_number(volume, "domid"),
-               ctl_clean(ctl_text(volume, "name"), name, sizeof(name)), ctl_text(volume, "vdev"),
-               ctl_size(ctl_number(volume, "was"), was), ctl_size(ctl_number(volume, "size"), size),
-               (long long)ctl_number(volume, "size"),
-               ctl_clean(ctl_text(volume, "base"), base, sizeof(base)));
+               (long long)ctl_number(volume, "domid"), ctl_text(volume, "name"),
+               ctl_text(volume, "vdev"), ctl_size(ctl_number(volume, "was"), was),
+               ctl_size(ctl_number(volume, "size"), size), (long long)ctl_number(volume, "size"),
+               ctl_text(volume, "base"));
     }
 }
 

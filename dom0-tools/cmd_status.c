@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define STATUS_POOL 512 /* shown of a pool's name */
-
 static const char status_help[] =
     "usage: ephemctl status [DOMAIN] [--json]\n"
     "What guests use: the pool, memory, requests, and writes held for want of space.\n"
@@ -21,13 +19,13 @@ static const char status_help[] =
 
 static void status_print_volume(const json_t *volume)
 {
-    char size[16], written[16], index[16], base[1024], error[512];
+    char size[16], written[16], index[16];
 
     printf("  %-6s %-12s %6s %-2s %s\n", ctl_text(volume, "vdev"), ctl_text(volume, "state"),
            ctl_size(ctl_number(volume, "size"), size), ctl_text(volume, "mode"),
-           ctl_clean(ctl_text(volume, "base"), base, sizeof(base)));
+           ctl_text(volume, "base"));
     if (json_object_get(volume, "error"))
-        printf("         error: %s\n", ctl_clean(ctl_text(volume, "error"), error, sizeof(error)));
+        printf("         error: %s\n", ctl_text(volume, "error"));
     if (!json_object_get(volume, "blocks"))
         return;
     printf("         written: %lld blocks (%s), index %s\n",
@@ -68,10 +66,10 @@ static void status_print_trouble(const json_t *guest)
 
 static void status_print_pool(const json_t *guest)
 {
-    char name[STATUS_POOL], taken[16], used[16], size[16];
+    char taken[16], used[16], size[16];
     json_int_t writes = ctl_number(guest, "pool_writes");
 
-    printf("  pool %s: %s taken, %s used", ctl_clean(ctl_text(guest, "pool"), name, sizeof(name)),
+    printf("  pool %s: %s taken, %s used", ctl_text(guest, "pool"),
            ctl_size(ctl_number(guest, "pool_bytes"), taken),
            ctl_size(ctl_number(guest, "pool_used"), used));
     if (json_is_integer(json_object_get(guest, "pool_left")))
@@ -116,12 +114,10 @@ static void status_print_rates(const json_t *guest)
 
 static void status_print_guest(const json_t *guest)
 {
-    char name[64];
     size_t i;
     json_t *volume;
 
-    printf("guest %lld %s\n", (long long)ctl_number(guest, "domid"),
-           ctl_clean(ctl_text(guest, "name"), name, sizeof(name)));
+    printf("guest %lld %s\n", (long long)ctl_number(guest, "domid"), ctl_text(guest, "name"));
     status_print_trouble(guest);
     if (json_object_get(guest, "state"))
         printf("  %s\n", ctl_text(guest, "state"));
@@ -138,13 +134,14 @@ static void status_print_guest(const json_t *guest)
 /* Not only trouble: it is where an operator finds the UUIDs for `forget`. */
 static void status_print_suspended(const json_t *daemon)
 {
-    char since[32], name[64];
+    char since[32];
     size_t i;
     json_t *record;
 
     json_array_foreach(json_object_get(daemon, "suspended"), i, record)
     {
-        ctl_clean(ctl_text(record, "uuid"), name, sizeof(name));
+        const char *name = ctl_text(record, "uuid");
+
         printf("suspended: guest %s, domid %lld, at %s%s: no start until: ephemctl forget %s\n",
                name, (long long)ctl_number(record, "domid"),
                status_time(ctl_number(record, "since"), since),
@@ -155,13 +152,11 @@ static void status_print_suspended(const json_t *daemon)
 static void status_print(const json_t *answer, bool all)
 {
     const json_t *daemon = json_object_get(answer, "daemon");
-    char pool[1024];
     size_t i;
     json_t *guest;
 
     printf("blkback-ephemd %s, pid %lld, pool %s, %zu guests%s\n", ctl_text(daemon, "version"),
-           (long long)ctl_number(daemon, "pid"),
-           ctl_clean(ctl_text(daemon, "pool"), pool, sizeof(pool)),
+           (long long)ctl_number(daemon, "pid"), ctl_text(daemon, "pool"),
            json_array_size(json_object_get(answer, "guests")),
            json_is_false(json_object_get(daemon, "xenstore")) ? ", xenstored does not answer" : "");
     if (all)

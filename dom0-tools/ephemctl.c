@@ -75,9 +75,9 @@ static void ctl_tidy(json_t *value)
     if (!text)
         return;
     char *clean = strdup(text);
-    if (clean) {
-        ctl_clean(text, clean, strlen(text) + 1);
-        json_string_set(value, clean);
+    if (!clean || json_string_set(value, ctl_clean(text, clean, strlen(text) + 1))) {
+        fputs("ephemctl: no memory for the answer\n", stderr);
+        exit(EXIT_FAILURE);
     }
     free(clean);
 }
