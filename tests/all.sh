@@ -29,7 +29,7 @@ minutes() {
     fuzz) echo 3 ;;
     xen-1) echo 20 ;;
     xen-2) echo 24 ;;
-    xen-3) echo 8 ;;
+    xen-3) echo 15 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -49,7 +49,7 @@ command_of() {
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
     xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke hostile pvh'" ;;
     xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub'" ;;
-    xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec'" ;;
+    xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec neighbour'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }

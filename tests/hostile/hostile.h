@@ -85,8 +85,8 @@ struct play {
 };
 
 /* Ends with a name of NULL. */
-extern const struct play request_plays[], grant_plays[], ring_plays[], flood_plays[], hammer_plays[],
-    race_plays[], key_plays[];
+extern const struct play request_plays[], grant_plays[], ring_plays[], flood_plays[],
+    hammer_plays[], race_plays[], key_plays[];
 
 /* lab.c; 0 or -1, and why in lab->why */
 int lab_find(struct lab *lab, unsigned devid);

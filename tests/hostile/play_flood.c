@@ -213,12 +213,8 @@ static enum saw play_failures(struct lab *lab, char **args)
 }
 
 const struct play flood_plays[] = {
-    {"notify", PLAY_OPEN, play_notify},
-    {"requests", PLAY_OPEN, play_requests},
-    {"starve", PLAY_CONNECTS, play_starve},
-    {"rewrite", PLAY_OPEN, play_rewrite},
-    {"toggle", PLAY_OPEN, play_toggle},
-    {"many-keys", PLAY_OPEN, play_many_keys},
-    {"failures", PLAY_CONNECTS, play_failures},
-    {NULL, PLAY_OPEN, NULL},
+    {"notify", PLAY_OPEN, play_notify},         {"requests", PLAY_OPEN, play_requests},
+    {"starve", PLAY_CONNECTS, play_starve},     {"rewrite", PLAY_OPEN, play_rewrite},
+    {"toggle", PLAY_OPEN, play_toggle},         {"many-keys", PLAY_OPEN, play_many_keys},
+    {"failures", PLAY_CONNECTS, play_failures}, {NULL, PLAY_OPEN, NULL},
 };

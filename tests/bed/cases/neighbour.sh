@@ -21,7 +21,7 @@ said_times() { said "$1" "$2" | wc -l; }
 said_more() { [ "$(said_times "$1" "$2")" -gt "$3" ]; }
 note() { echo "BED| $*" >"$BED_CONSOLE"; }
 now_ms() { awk '{ print $1 * 1000 }' /proc/uptime; }
-# CPU time of processes in ms, by the scheduler's own account
+# CPU time of processes in ms, by the scheduler's own account; what Xen takes away meanwhile is in it
 cpu_ms() {
 	local pid
 	for pid in $1; do cat "/proc/$pid"/task/*/schedstat; done | awk '{ n += $1 } END { print int(n / 1000000) }'
@@ -80,7 +80,7 @@ check beside-events beside events 1
 check events-were-many was_busy events 10000
 check events-let-the-worker-sleep [ "$of_worker" -le 8 ]
 check beside-malformed beside malformed 1
-check malformed-were-many was_busy answers 1000
+check malformed-were-many was_busy answers 4000
 check beside-states beside states 2
 check writes-were-many was_busy writes 300
 check writes-let-the-daemon-sleep [ "$of_daemon" -le 40 ]
