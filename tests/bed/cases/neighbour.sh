@@ -65,6 +65,7 @@ rate() { said hammer 'hammered ' | tail -n 2 | sed 's/[:,]//g' | awk -v what="$1
 was_busy() { [ "$(rate "$1")" -ge "$2" ]; }
 
 declare -A took
+of_daemon=1000 of_worker=1000
 xenstored=$(pgrep -x xenstored)
 check daemon daemon_start --threads 2 --verbose
 [ -n "$DAEMON" ] || exit 1
