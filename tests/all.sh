@@ -100,9 +100,10 @@ side_by_side() {
     wait
 }
 
-# why NAME LOG: what failed, the words under it, and the first report of a sanitizer, for a log that is cut elsewhere
+# why NAME LOG: what failed, the words under it, and the first report of a sanitizer: for a log that is
+# cut elsewhere
 why() {
-    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; print name ": " $0; next }
+    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; report_lines = 0; print name ": " $0; next }
         /(WARNING|ERROR): [A-Za-z]*Sanitizer/ && !report++ { left = 60; report_lines = 1 }
         left > 0 && (report_lines || /^    /)         { left--; print name ": " $0; next }
                                                       { left = 0; report_lines = 0 }' "$2" 2>/dev/null
