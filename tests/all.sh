@@ -13,7 +13,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage xen-1 xen-2 xen-3 check fuzz check-address check-thread serve serve-address
+SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 check fuzz check-address check-thread serve serve-address
 	xen-smp}
 limit=${ALL_LIMIT:-4500}
 logs=build/test-logs
@@ -25,7 +25,8 @@ minutes() {
     case $1 in
     lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
-    check | serve) echo 4 ;;
+    check) echo 5 ;;
+    serve | serve-address) echo 2 ;;
     fuzz) echo 3 ;;
     xen-1) echo 18 ;;
     xen-2) echo 28 ;;
