@@ -351,12 +351,17 @@ reused() {
 
 # The last worker of an earlier daemon is gone, and somebody is faster than we are.
 snatched() {
-    used "$1" && serve "$1" || return 1
+    # Stopped in mid-start it may have the device itself.
+    used "$1" && serve "$1" && sim_until 20 taken_back "$used_worker" || return 1
     snatched_daemon=$(cat "$SIM/pid/daemon")
     kill -STOP "$snatched_daemon"
     kill -9 "$used_worker"
     claim_it y >"$SIM/snatcher" &
-    sim_until 20 grep -q claimed "$SIM/snatcher" || { kill -CONT "$snatched_daemon"; return 1; }
+    sim_until 20 grep -q claimed "$SIM/snatcher" || {
+        kill -CONT "$snatched_daemon"
+        sim_destroy 1
+        return 1
+    }
     kill -CONT "$snatched_daemon"
     sleep 2
     snatched_status=0
