@@ -93,6 +93,14 @@ side_by_side() {
     wait
 }
 
+# why NAME LOG: what failed, the words under it, and the first report of a sanitizer, for a log that is cut elsewhere
+why() {
+    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; print name ": " $0; next }
+        /(WARNING|ERROR): [A-Za-z]*Sanitizer/ && !report++ { left = 60; report_lines = 1 }
+        left > 0 && (report_lines || /^    /)         { left--; print name ": " $0; next }
+                                                      { left = 0; report_lines = 0 }' "$2" 2>/dev/null
+}
+
 # Of the suites that run side by side, the first stands for all
 first_of_beds() { [ "$1" = "${beds%% *}" ]; }
 is_bed() { [[ " $beds " = *" $1 "* ]]; }
@@ -120,7 +128,6 @@ echo "== skipped:"
 # shellcheck disable=SC2086 # a list
 (cd "$logs" && grep -hE '^(ok )?skip' $SUITES 2>/dev/null | sort -u) || true
 echo "== failed:"
-# shellcheck disable=SC2086
-(cd "$logs" && grep -HE '^(not ok|FAIL) ' $SUITES 2>/dev/null) || true
+for s in $SUITES; do why "$s" "$logs/$s"; done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

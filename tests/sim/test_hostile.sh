@@ -20,6 +20,7 @@ table=$(dirname "$0")/../hostile.tbl
 disks="51728 51744 51760 51776"
 readonly_disk=51792
 short_disk=51808
+hostile_cpus=
 
 # Rows that can be played here and end by themselves.
 rows() {
@@ -33,7 +34,7 @@ row_log() {
 }
 
 hostile() {
-    sim_run env FAKEXEN_DOMID=2 XENSTORED_PATH="$SIM/xenbus.2" "$B/tests/hostile" --table "$table" \
+    sim_run ${hostile_cpus:+taskset -c "$hostile_cpus"} env FAKEXEN_DOMID=2 XENSTORED_PATH="$SIM/xenbus.2" "$B/tests/hostile" --table "$table" \
         --where fakexen --readonly $readonly_disk --short $short_disk \
         --foreign-ref "$foreign_ref" --foreign-port "$foreign_port" "$@"
 }
@@ -66,6 +67,8 @@ row() {
     "$B/tests/fxctl" gc >"$SIM/gc"
     # Not so fast that the daemon takes the handshakes for a storm: 50 states a second are free.
     sleep 0.1
+    hostile_cpus=
+    case $1 in starve*) apart ;; esac
     hostile --disk "$2" "$1" || return 1
     # A line may still be on its way.
     [ "$(row_log "$1")" = - ] || sim_until 10 has_complaints "$row_from"
@@ -73,6 +76,16 @@ row() {
     failing-connections) several_logged "$row_from" ;;
     *) logged "$row_from" "$(row_log "$1")" ;;
     esac && neighbour_well
+}
+
+# One CPU for guest 2's worker and the others for the guest: a worker that can be held up for good
+# needs one that is at it all the time.
+apart() {
+    taskset -c -p $$ | sed 's/.*: //' | tr , '\n' |
+        awk -F- '{ for (i = $1; i <= $NF; i++) print i }' >"$SIM/cpus"
+    [ "$(wc -l <"$SIM/cpus")" -gt 1 ] || return 0
+    taskset -a -c -p "$(head -n 1 "$SIM/cpus")" "$(worker_of 2)" >"$SIM/taskset"
+    hostile_cpus=$(sed 1d "$SIM/cpus" | paste -sd ,)
 }
 
 # Failures of one disk in quick succession: no more lines than its limit lets through.
