@@ -27,9 +27,9 @@ minutes() {
     build) echo 1 ;;
     check | serve) echo 4 ;;
     fuzz) echo 3 ;;
-    xen-1) echo 20 ;;
-    xen-2) echo 24 ;;
-    xen-3) echo 8 ;;
+    xen-1) echo 18 ;;
+    xen-2) echo 28 ;;
+    xen-3) echo 10 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -48,8 +48,8 @@ command_of() {
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
     xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke hostile pvh'" ;;
-    xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub'" ;;
-    xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec'" ;;
+    xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub neighbour'" ;;
+    xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec hotplug'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }

@@ -40,7 +40,7 @@ static int cgroup_write(const char *group, const char *file, const char *value)
     int err = 0;
 
     snprintf(path, sizeof(path), "%s/%s", group, file);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     if (write(fd, value, strlen(value)) < 0)
@@ -204,6 +204,33 @@ static void cgroup_path(const struct cgroup *cgroup, uint32_t domid, uint64_t li
     snprintf(out, FILE_PATH, "%s/guest-%u-%" PRIu64, cgroup->place, domid, life);
 }
 
+/* Its memory.max; 0: none. */
+static uint64_t cgroup_most(const struct cgroup_limits *limits)
+{
+    uint64_t most;
+
+    if (!limits->memory)
+        return 0;
+    return __builtin_add_overflow(limits->memory, limits->volumes / VOLUME_SHARE, &most) ? 0 : most;
+}
+
+int cgroup_limit_at(const char *group, const struct cgroup_limits *limits)
+{
+    uint64_t most = cgroup_most(limits);
+    int err = cgroup_write_number(group, "cpu.weight", GUEST_WEIGHT);
+
+    /* The main thread and the pool's besides, and two for a new version of either. */
+    if (!err)
+        err = cgroup_write_number(group, "pids.max", limits->threads + 4u);
+    if (!err)
+        err = most ? cgroup_write_number(group, "memory.max", most)
+                   : cgroup_write(group, "memory.max", "max");
+    if (err)
+        return err;
+    err = cgroup_write(group, "memory.swap.max", "0");
+    return err == -ENOENT ? 0 : err; /* a kernel without swap */
+}
+
 int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
                const struct cgroup_limits *limits, char text[WIRE_TEXT])
 {
@@ -213,16 +240,7 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
     int err = mkdir(path, 0755) ? -errno : 0;
     if (err)
         return cgroup_fail(text, err, "making", path);
-    err = cgroup_write_number(path, "cpu.weight", GUEST_WEIGHT);
-    /* The main thread and the pool's besides, and two for a new version of either. */
-    if (!err)
-        err = cgroup_write_number(path, "pids.max", limits->threads + 4u);
-    if (!err && limits->bytes)
-        err = cgroup_write_number(path, "memory.max", limits->bytes);
-    if (!err)
-        err = cgroup_write(path, "memory.swap.max", "0");
-    if (err == -ENOENT) /* a kernel without swap */
-        err = 0;
+    err = cgroup_limit_at(path, limits);
     if (!err)
         err = cgroup_write_number(path, "cgroup.procs", (uint64_t)pid);
     if (err) {
@@ -232,39 +250,19 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
     return 0;
 }
 
-int cgroup_raise_at(const char *group, uint64_t bytes)
-{
-    char path[FILE_PATH], text[32];
-    uint64_t most;
-
-    snprintf(path, sizeof(path), "%s/memory.max", group);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t got = read(fd, text, sizeof(text) - 1);
-    int err = got < 0 ? -errno : 0;
-    close(fd);
-    if (err)
-        return err;
-    text[got] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    if (!strcmp(text, "max"))
-        return 0;
-    if (parse_u64(text, UINT64_MAX, &most) || most > UINT64_MAX - bytes / VOLUME_SHARE)
-        return -EINVAL;
-    return cgroup_write_number(group, "memory.max", most + bytes / VOLUME_SHARE);
-}
-
-void cgroup_raise(const struct cgroup *cgroup, uint32_t domid, uint64_t life, uint64_t bytes)
+void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
+                  const struct cgroup_limits *limits)
 {
     char path[FILE_PATH];
 
     if (!cgroup)
         return;
     cgroup_path(cgroup, domid, life, path);
-    int err = cgroup_raise_at(path, bytes);
-    if (err && err != -ENOENT)
-        log_warn("%s: memory.max cannot be raised for a volume: %s", path, strerror(-err));
+    if (access(path, F_OK))
+        return;
+    int err = cgroup_limit_at(path, limits);
+    if (err)
+        log_warn("%s: the limits cannot be written: %s", path, strerror(-err));
 }
 
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "glue.h"
 #include "rules.h"
 #include "suspend_watch.h"
@@ -48,9 +49,9 @@ struct life {
     char pool_spec[RULES_SPEC]; /* as the operator wrote it */
     struct wire_pool pool;      /* as the worker was told */
     struct wire_rates rates;
-    unsigned int users; /* vbds */
-    uint32_t volumes;   /* ids in use */
-    uint64_t allowed;   /* bytes of volumes that its memory was raised for */
+    unsigned int users;          /* vbds */
+    uint32_t volumes;            /* ids in use */
+    struct cgroup_limits limits; /* its worker's; only life_limits.c writes */
     uint64_t doors;
     struct life_channel channels[LIFE_CHANNELS];
     char error[WIRE_TEXT];         /* why it is dead */
@@ -85,6 +86,9 @@ int life_start(struct life *life, char text[WIRE_TEXT]);
 uint64_t life_number(void);
 void life_remove_files(const struct life *life);
 
+/* A line into the file life_path() names; 0 or negative errno. */
+int life_note(const struct life *life, const char *suffix, const char *text);
+
 /* 0; -EAGAIN while an earlier life of the guest has not ended (glue_changed() follows); else
  * negative errno and `text`. */
 int life_check(struct glue *glue, uint32_t domid, const char *uuid, char text[WIRE_TEXT]);
@@ -101,8 +105,15 @@ void life_join(struct life *life);
  * vbd_life_ended(), within `patience` ms. */
 bool life_leave(struct life *life, uint32_t patience);
 
-/* life_start.c: its worker may take the memory that its volumes need, as they are now. */
+/*
+ * life_limits.c.  confine: the limits of a worker that has been told nothing yet, from the life's pool
+ * (`pool` is its fd, or -1), and a control group with them; 0, or negative errno when it must not be
+ * without one, and life->error.  allow: its worker may take the memory that its volumes need, as they
+ * are now.  confine_again: as they were last noted.
+ */
+int life_confine(struct life *life, int pool);
 void life_allow(struct life *life);
+void life_confine_again(struct life *life);
 
 /* A free volume or door id, or -1.  They are given back below. */
 int life_take_volume(struct life *life);

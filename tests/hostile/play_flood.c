@@ -190,31 +190,6 @@ static enum saw play_many_keys(struct lab *lab, char **args)
     return saw;
 }
 
-/* WHAT, without end: events for nothing, malformed requests, states rewritten, or all in turn */
-static enum saw play_hammer(struct lab *lab, char **args)
-{
-    struct queue *queue = lab->queue;
-    struct ask ask = ask_make(lab, BLKIF_OP_READ, 0, 0);
-    bool all = !strcmp(args[0], "all");
-
-    printf("busy\n");
-    for (;;) {
-        if (all || !strcmp(args[0], "events"))
-            for (unsigned i = 0; i < 500; i++)
-                xenevtchn_notify(queue->xce, (evtchn_port_t)queue->port);
-        for (unsigned turn = 0; turn < 10 && (all || !strcmp(args[0], "malformed")); turn++) {
-            uint32_t room = queue->slots -
-                            (queue->produced - atomic_load(queue_word(queue, RSP_PROD)));
-
-            while (room--)
-                ask_put(queue, &ask);
-            queue_publish(queue);
-        }
-        if ((all || !strcmp(args[0], "states")) && front_set_state(&lab->front, 4))
-            return wrong(lab, "the state cannot be written");
-    }
-}
-
 /* N: connections that fail after three of four pages: nothing of them stays behind */
 static enum saw play_failures(struct lab *lab, char **args)
 {
@@ -233,13 +208,8 @@ static enum saw play_failures(struct lab *lab, char **args)
 }
 
 const struct play flood_plays[] = {
-    {"notify", PLAY_OPEN, play_notify},
-    {"requests", PLAY_OPEN, play_requests},
-    {"starve", PLAY_CONNECTS, play_starve},
-    {"rewrite", PLAY_OPEN, play_rewrite},
-    {"toggle", PLAY_OPEN, play_toggle},
-    {"many-keys", PLAY_OPEN, play_many_keys},
-    {"failures", PLAY_CONNECTS, play_failures},
-    {"hammer", PLAY_ENDLESS, play_hammer},
-    {NULL, PLAY_OPEN, NULL},
+    {"notify", PLAY_OPEN, play_notify},         {"requests", PLAY_OPEN, play_requests},
+    {"starve", PLAY_CONNECTS, play_starve},     {"rewrite", PLAY_OPEN, play_rewrite},
+    {"toggle", PLAY_OPEN, play_toggle},         {"many-keys", PLAY_OPEN, play_many_keys},
+    {"failures", PLAY_CONNECTS, play_failures}, {NULL, PLAY_OPEN, NULL},
 };

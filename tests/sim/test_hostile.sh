@@ -62,7 +62,7 @@ neighbour_well() {
 }
 
 row() {
-    row_from=$(log_end)
+    row_from=$(log_end) row_began=$(date +%s)
     # Frontends end here without taking everything back.
     "$B/tests/fxctl" gc >"$SIM/gc"
     # Not so fast that the daemon takes the handshakes for a storm: 50 states a second are free.
@@ -73,7 +73,7 @@ row() {
     # A line may still be on its way.
     [ "$(row_log "$1")" = - ] || sim_until 10 has_complaints "$row_from"
     case $1 in
-    failing-connections) several_logged "$row_from" ;;
+    failing-connections) several_logged "$row_from" "$(row_log "$1")" ;;
     *) logged "$row_from" "$(row_log "$1")" ;;
     esac && neighbour_well
 }
@@ -88,11 +88,15 @@ apart() {
     hostile_cpus=$(sed 1d "$SIM/cpus" | paste -sd ,)
 }
 
-# Failures of one disk in quick succession: no more lines than its limit lets through.
+# Failures of one disk in quick succession: no more lines since byte $1 than its limit lets through (5, and
+# one a second), each with the words $2.
 several_logged() {
-    several=$(complaints "$1" | wc -l)
-    echo "12 failures, $several lines"
-    [ "$several" -ge 1 ] && [ "$several" -le 12 ]
+    complaints "$1" >"$SIM/complaints"
+    several_most=$((5 + $(date +%s) - row_began + 1))
+    several=$(wc -l <"$SIM/complaints") several_other=$(grep -cvF -e "$2" "$SIM/complaints")
+    echo "12 failures, $several lines of at most $several_most, $several_other without '$2':"
+    cat "$SIM/complaints"
+    [ "$several" -ge 1 ] && [ "$several" -le $several_most ] && [ "$several_other" = 0 ]
 }
 
 play_rows() {
