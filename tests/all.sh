@@ -82,13 +82,20 @@ suite() {
     echo "== $name: $([ "$status" = 0 ] && echo good || echo FAILED) after $((SECONDS - started)) s"
 }
 
-# side_by_side NAME...: all at once, each line with the name of its suite; what they need is built before
+longest_first() {
+    local name
+    for name in "$@"; do echo "$(minutes "$name") $name"; done | sort -rn | sed 's/.* //'
+}
+
+# side_by_side NAME...: all at once, each line with the name of its suite; what they need is built before. The
+# longest has the first place: the shortest waits for one.
 side_by_side() {
     local name
     make --no-print-directory -j"$jobs" all all-fakexen >/dev/null
     tests/bed/root.sh >/dev/null
-    for name in "$@"; do
+    for name in $(longest_first "$@"); do
         suite "$name" | sed -u "s/^/[$name] /" &
+        sleep 15
     done
     wait
 }
