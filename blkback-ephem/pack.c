@@ -48,7 +48,11 @@ static void *pack_map(size_t bytes)
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                    -1, 0);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, bytes, MADV_NOHUGEPAGE);
+    madvise(p, bytes, MADV_DONTDUMP);
+    return p;
 }
 
 static void pack_unmap(void *p, size_t bytes)
@@ -78,8 +82,6 @@ int pack_open(struct pack **out, uint64_t bytes)
         pack_free(pack);
         return -ENOMEM;
     }
-    madvise(pack->memory, (size_t)count * SLAB, MADV_NOHUGEPAGE);
-    madvise(pack->memory, (size_t)count * SLAB, MADV_DONTDUMP);
     list_init(&pack->empty);
     for (uint32_t i = 0; i <= SIZES; i++)
         list_init(&pack->partial[i]);

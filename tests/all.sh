@@ -13,7 +13,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage xen-1 xen-2 xen-3 check fuzz check-address check-thread serve serve-address
+SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 check fuzz check-address check-thread serve serve-address
 	xen-smp}
 limit=${ALL_LIMIT:-4500}
 logs=build/test-logs
@@ -25,7 +25,8 @@ minutes() {
     case $1 in
     lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
-    check | serve) echo 4 ;;
+    check) echo 5 ;;
+    serve | serve-address) echo 2 ;;
     fuzz) echo 3 ;;
     xen-1) echo 18 ;;
     xen-2) echo 28 ;;
@@ -100,9 +101,10 @@ side_by_side() {
     wait
 }
 
-# why NAME LOG: what failed, the words under it, and the first report of a sanitizer, for a log that is cut elsewhere
+# why NAME LOG: what failed, the words under it, and the first report of a sanitizer: for a log that is
+# cut elsewhere
 why() {
-    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; print name ": " $0; next }
+    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; report_lines = 0; print name ": " $0; next }
         /(WARNING|ERROR): [A-Za-z]*Sanitizer/ && !report++ { left = 60; report_lines = 1 }
         left > 0 && (report_lines || /^    /)         { left--; print name ": " $0; next }
                                                       { left = 0; report_lines = 0 }' "$2" 2>/dev/null

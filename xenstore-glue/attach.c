@@ -226,6 +226,8 @@ static int attach_add(struct vbd *vbd, const struct store_base *base)
         msg.u.volume.flags |= WIRE_VOLUME_GROWS;
     path_device_name(msg.u.volume.name, vbd->id.devid);
     attach_note(vbd, msg.u.volume.note);
+    /* First: when we end in between, the next daemon finds it noted. */
+    life_allow(vbd->life, vbd->volume_id, base->bytes);
     int err = life_call(vbd->life, &msg, &base->fd, base->fd >= 0 ? 1 : 0, ATTACH_PATIENCE,
                         attach_added, vbd);
     if (err) {
@@ -233,7 +235,6 @@ static int attach_add(struct vbd *vbd, const struct store_base *base)
         return err;
     }
     vbd->volume = VBD_ADDING;
-    life_allow(vbd->life);
     return 0;
 }
 

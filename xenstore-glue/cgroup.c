@@ -34,6 +34,7 @@ struct cgroup {
     char place[CGROUP_PATH];
 };
 
+/* O_TRUNC is for tests, whose files are regular ones; the kernel's take no notice of it. */
 static int cgroup_write(const char *group, const char *file, const char *value)
 {
     char path[FILE_PATH];
@@ -214,21 +215,52 @@ static uint64_t cgroup_most(const struct cgroup_limits *limits)
     return __builtin_add_overflow(limits->memory, limits->volumes / VOLUME_SHARE, &most) ? 0 : most;
 }
 
+/* 0 where that is not known. */
+static uint64_t cgroup_used(const char *group)
+{
+    char path[FILE_PATH];
+    uint64_t bytes = 0;
+
+    snprintf(path, sizeof(path), "%s/memory.current", group);
+    FILE *file = fopen(path, "re");
+    if (file && fscanf(file, "%" SCNu64, &bytes) != 1)
+        bytes = 0;
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
+/* Below what is in use the kernel would take pages back while we wait, and then kill. */
+static int cgroup_limit_memory(const char *group, uint64_t most)
+{
+    uint64_t used = cgroup_used(group);
+
+    if (!most)
+        return cgroup_write(group, "memory.max", "max");
+    if (used <= most)
+        return cgroup_write_number(group, "memory.max", most);
+    log_warn("%s: memory.max is left as it is: %" PRIu64 " bytes are in use, above its limit of "
+             "%" PRIu64,
+             group, used, most);
+    return 0;
+}
+
 int cgroup_limit_at(const char *group, const struct cgroup_limits *limits)
 {
-    uint64_t most = cgroup_most(limits);
-    int err = cgroup_write_number(group, "cpu.weight", GUEST_WEIGHT);
+    int errors[] = {0, 0, 0, 0}, err = 0;
 
-    /* The main thread and the pool's besides, and two for a new version of either. */
-    if (!err)
-        err = cgroup_write_number(group, "pids.max", limits->threads + 4u);
-    if (!err)
-        err = most ? cgroup_write_number(group, "memory.max", most)
-                   : cgroup_write(group, "memory.max", "max");
-    if (err)
-        return err;
-    err = cgroup_write(group, "memory.swap.max", "0");
-    return err == -ENOENT ? 0 : err; /* a kernel without swap */
+    errors[0] = cgroup_write_number(group, "cpu.weight", GUEST_WEIGHT);
+    if (limits->threads) {
+        /* The main thread and the pool's besides, and two for a new version of either. */
+        errors[1] = cgroup_write_number(group, "pids.max", limits->threads + 4u);
+        errors[2] = cgroup_limit_memory(group, cgroup_most(limits));
+    }
+    errors[3] = cgroup_write(group, "memory.swap.max", "0");
+    if (errors[3] == -ENOENT)
+        errors[3] = 0; /* a kernel without swap */
+    for (size_t i = 0; i < ARRAY_SIZE(errors) && !err; i++)
+        err = errors[i];
+    return err;
 }
 
 int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,

@@ -22,8 +22,8 @@ struct cgroup;
  * index takes some however little of them is stored, since discards are remembered too.
  */
 struct cgroup_limits {
-    uint32_t threads;
-    uint64_t memory; /* bytes; 0: as many as there are, whatever the volumes */
+    uint32_t threads; /* 0: neither these nor the memory it needs are known */
+    uint64_t memory;  /* bytes; 0: as many as there are, whatever the volumes */
     uint64_t volumes;
 };
 
@@ -43,12 +43,13 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
 /*
  * All its limits are written, whatever was there: one of them is another now, or it is a life that an
  * earlier daemon began, and a service manager that has stopped and started the unit meanwhile may
- * have taken them away.  Harmless without a group; failures are logged.
+ * have taken them away.  Those that are not known stay as they are, and so does memory.max when more
+ * is in use.  Harmless without a group; failures are logged.
  */
 void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
                   const struct cgroup_limits *limits);
 
-/* The same for the group in the directory `group`: 0 or negative errno. */
+/* The same for the group in the directory `group`: 0, or negative errno, the first of those that failed. */
 int cgroup_limit_at(const char *group, const struct cgroup_limits *limits);
 
 /* Its process has ended.  Harmless without a group. */

@@ -44,6 +44,8 @@ void life_remove_files(const struct life *life)
     unlink(path);
     life_path(life, "limits", path);
     unlink(path);
+    life_path(life, "new", path);
+    unlink(path);
 }
 
 static void life_helloed(void *arg, int error, const char *text)
@@ -83,14 +85,17 @@ static int life_listen(const struct life *life, char text[WIRE_TEXT])
 
 int life_note(const struct life *life, const char *suffix, const char *text)
 {
-    char path[LIFE_PATH];
+    char path[LIFE_PATH], new[LIFE_PATH];
 
     life_path(life, suffix, path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    life_path(life, "new", new);
+    int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
     int err = dprintf(fd, "%s\n", text) < 0 ? -errno : 0;
     if (close(fd) && !err)
+        err = -errno;
+    if (!err && rename(new, path))
         err = -errno;
     return err;
 }

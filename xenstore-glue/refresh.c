@@ -3,7 +3,8 @@
  * refresh: a worker tells what has grown before it answers REFRESH, so that the answer to an operator
  * is what the vbds know by then.  A frontend is told by xenbus' table (connect_resize), one that
  * connects later by its connecting.
- * A worker may have been subverted: it may grow what grows, and no further than a volume can be.
+ * A worker may have been subverted: it may grow what grows, and no further than a volume can be.  For
+ * the memory that it may take its word is not enough (life_limits).
  */
 #include "refresh.h"
 
@@ -47,7 +48,7 @@ void refresh_grew(struct life *life, uint32_t volume, uint64_t bytes)
     vbd->was = vbd->bytes;
     vbd->bytes = bytes;
     vbd->grown = ++life->glue->grown;
-    life_allow(life);
+    life_allow_growth(vbd);
     glue_touched(life->glue, vbd->id.domid);
 }
 

@@ -51,7 +51,7 @@ $(FX)/libxenforeignmemory.so.1: $(FXSRC)/foreignmemory.c $(FXSRC)/foreignmemory.
 $(FX)/xsdopen.so: $(FXSRC)/xsdopen.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -fPIC -shared -o $@ $<
 $(FX)/slowaio.so $(FX)/fakecgroup.so: $(FX)/%.so: $(SIMSRC)/%.c | $(FX)
-	$(Q)$(CC) $(FX_CFLAGS) -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(FX_CFLAGS) -Icommon -fPIC -shared -o $@ $<
 
 fx_own = -L$(FX) -lfakexen -Wl,-rpath,'$$ORIGIN/fakexen'
 

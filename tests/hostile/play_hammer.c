@@ -84,18 +84,21 @@ static void hammer_round(struct hammer *hammer)
     }
 }
 
-/* The state as it is, and the node that a toolstack's commands are read from. */
+/* The state as it is, and the node that a toolstack's commands are read from.  NULL if it could. */
 static void *hammer_write(void *arg)
 {
     struct hammer *hammer = arg;
     struct xs_handle *xsh = xs_open(0);
     char path[96];
 
+    if (!xsh)
+        return hammer;
     snprintf(path, sizeof(path), "%s/state", hammer->lab->front.dir);
-    while (xsh && !atomic_load(&stop)) {
+    while (!atomic_load(&stop)) {
         hammer->written += xs_write(xsh, XBT_NULL, path, "4", 1);
         hammer->written += xs_write(xsh, XBT_NULL, "control/shutdown", "", 0);
     }
+    xs_close(xsh);
     return NULL;
 }
 
@@ -126,7 +129,9 @@ static enum saw play_hammer(struct lab *lab, char **args)
     static struct hammer hammer;
     struct timespec began;
     bool all = !strcmp(args[0], "all");
-    pthread_t thread;
+    pthread_t writers[HAMMER_WRITERS];
+    unsigned nwriters = 0;
+    void *unable = NULL;
 
     hammer.lab = lab;
     hammer.events = all || !strcmp(args[0], "events");
@@ -138,13 +143,18 @@ static enum saw play_hammer(struct lab *lab, char **args)
     signal(SIGTERM, hammer_stop);
     clock_gettime(CLOCK_MONOTONIC, &began);
     printf("busy\n");
-    for (unsigned i = 0; i < HAMMER_WRITERS && hammer.states; i++)
-        if (pthread_create(&thread, NULL, hammer_write, &hammer) || pthread_detach(thread))
+    for (; nwriters < HAMMER_WRITERS && hammer.states; nwriters++)
+        if (pthread_create(&writers[nwriters], NULL, hammer_write, &hammer))
             return wrong(lab, "no thread");
     while (!atomic_load(&stop)) {
         if (hammer.events || hammer.malformed)
             hammer_round(&hammer);
     }
+    /* What comes after this play writes the state itself. */
+    while (nwriters > 0 && !pthread_join(writers[nwriters - 1], unable ? NULL : &unable))
+        nwriters--;
+    if (nwriters || unable)
+        return wrong(lab, "a writer had no xenstore");
     hammer_tell(&hammer, &began);
     lab->no_ring = true;
     return SAW_IGNORED;

@@ -26,7 +26,7 @@ asked_to_go() {
 # Requests answered so far.
 answered() {
     "$B/ephemctl" status --json |
-        jq ".guests[0].volumes[] | select(.devid == $1) | .reads + .writes"
+        jq -e ".guests[0].volumes[] | select(.devid == $1) | .reads + .writes"
 }
 
 # moves DEVID: the ring is served.
@@ -136,11 +136,12 @@ forced_unwatched() {
     guest_up 1 && disk 1 51728 "$DISK/base" || return 1
     unwatched_uuid=$("$B/ephemctl" status --json | jq -r '.guests[0].uuid')
     front_beside 1 51712 verify 600s
-    front_beside 1 51728 verify 6s
+    front_beside 1 51728 verify 20s
     sim_wait /local/domain/1/device/vbd/51712/state 4 -t 10 &&
         sim_wait /local/domain/1/device/vbd/51728/state 4 -t 10 || return 1
-    unwatched_log=$(log_end)
-    daemon_left && daemon_start && moves 51712 && "$B/tests/toolstack" force 1 51712 || return 1
+    unwatched_log=$(log_end) unwatched_worker=$(worker_of 1)
+    daemon_left && daemon_start && sim_until 20 taken_back "$unwatched_worker" && moves 51712 &&
+        "$B/tests/toolstack" force 1 51712 || return 1
     sim_end KILL front.1.51712
     complaints "$unwatched_log" |
         grep -F "($unwatched_uuid) has ended in the middle of its work" || return 1

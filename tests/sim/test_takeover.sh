@@ -73,10 +73,6 @@ END
         sim_until 5 gone "$broken_worker"
 }
 
-taken_back() {
-    [ "$(listed '.guests[] | select(.domid == 1) | select(.state == null) | .worker_pid')" = "$1" ]
-}
-
 # Stands in for a worker of another version: $1 is how it answers RESUME.
 stranger() {
     python3 - "$1" "$SIM/run/workers/7.9000000000000000000" >"$SIM/log/stranger" 2>&1 <<'END' &
@@ -216,73 +212,6 @@ other_ring() {
     sim_destroy 1
 }
 
-# ---- control groups ----
-
-# The daemon in a unit of a service manager, as far as files go (fakecgroup.c).
-grouped_daemon() {
-    DAEMON_UNDER="env LD_PRELOAD=$sim_libs/fakecgroup.so FAKECGROUP=$SIM/cgroup"
-    ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0" daemon_start --cgroup on
-    grouped_status=$?
-    DAEMON_UNDER=
-    return $grouped_status
-}
-
-grouped_again() {
-    daemon_left && grouped_daemon && sim_until 10 taken_back "$1"
-}
-
-# The four limits of guest 1, in one line.
-limits() {
-    for limits_of in cpu.weight pids.max memory.max memory.swap.max; do
-        xargs <"$(echo "$SIM/cgroup/fs/unit"/guest-1-*)/$limits_of"
-    done | xargs
-}
-
-# As systemd leaves them when it takes the controllers away and gives them back.
-limits_lost() {
-    for lost in "cpu.weight 100" "pids.max max" "memory.max max" "memory.swap.max max"; do
-        echo "${lost#* }" >"$(echo "$SIM/cgroup/fs/unit"/guest-1-*)/${lost% *}"
-    done
-}
-
-limits_are() {
-    echo "limits $(limits), expected $1"
-    [ "$(limits)" = "$1" ]
-}
-
-no_group() {
-    [ -z "$(find "$SIM/cgroup/fs/unit" -name 'guest-*')" ]
-}
-
-# A 512th of each volume is for its index.
-limits_kept() {
-    guest_up 1 || return 1
-    kept_worker=$(worker_of 1) kept=$(limits | cut -d' ' -f3)
-    [ "$(cat "$SIM/cgroup/fs/unit"/guest-1-*/cgroup.procs)" = "$kept_worker" ] || return 1
-    [ "$kept" -gt $(((256 + 2 * 16) << 20)) ] && limits_are "100 6 $kept 0" || return 1
-    disk 1 51728 "$DISK/base" && limits_are "100 6 $((kept + (8 << 11))) 0" || return 1
-    limits_lost && grouped_again "$kept_worker" && limits_are "100 6 $((kept + (8 << 11))) 0" || return 1
-    limits_lost && disk 1 51744 "$DISK/base" && limits_are "100 6 $((kept + (16 << 11))) 0" || return 1
-    # What it was once allowed it keeps, whatever it holds when it is taken over.
-    sim_detach 1 51728 && sim_detach 1 51744 && limits_lost && grouped_again "$kept_worker" &&
-        limits_are "100 6 $((kept + (16 << 11))) 0" || return 1
-    disk 1 51728 "$DISK/base" && limits_are "100 6 $((kept + (16 << 11))) 0" || return 1
-    # Of which nothing is noted is not told to do with less than it has.
-    rm "$SIM/run/workers/1".*.limits && grouped_again "$kept_worker" && limits_are "100 20 max 0" &&
-        sim_destroy 1 && sim_until 5 no_group && sim_until 5 no_files 1
-}
-
-limits_again() {
-    mkdir -p "$SIM/cgroup/fs/unit/daemon" || return 1
-    echo "0::/unit/daemon" >"$SIM/cgroup/cgroup"
-    echo "30 20 0:26 / $SIM/cgroup/fs rw - cgroup2 cgroup2 rw" >"$SIM/cgroup/mountinfo"
-    touch "$SIM/cgroup/fs/unit/cgroup.subtree_control" "$SIM/cgroup/fs/unit/daemon/cpu.weight"
-    daemon_left && grouped_daemon || return 1
-    limits_kept
-    again_status=$?
-    daemon_left && daemon_start && return $again_status
-}
-
 no_name() {
     "$B/ephemctl" status "$(printf '\377')" 2>"$SIM/words" && return 1
     cat "$SIM/words"
@@ -323,7 +252,6 @@ check "a xenstore that has forgotten its guests ends none" forgetful
 check "a hanging worker is waited for while a disk needs it" patience
 check "and killed when the guest is gone" bounded
 check "a ring that changed while no daemon ran is closed" other_ring
-check "limits are written again at a take-over" limits_again
 check "status of a name that is not UTF-8" no_name
 check "1024 control clients, and not one more" many_clients
 check "no error nodes are left" no_error_nodes

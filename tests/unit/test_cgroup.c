@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "cgroup.h"
 #include "util.h"
@@ -61,6 +62,17 @@ static void group_file(const char *group, const char *file, char path[64])
     snprintf(path, 64, "%s/%s", group, file);
 }
 
+static void group_put(const char *group, const char *name, const char *value)
+{
+    char path[64];
+
+    group_file(group, name, path);
+    FILE *file = fopen(path, "we");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fputs(value, file);
+    fclose(file);
+}
+
 /* What a kernel has in a new group, or in one whose controllers went and came back. */
 static void group_reset(const char *group, const char *without)
 {
@@ -70,12 +82,8 @@ static void group_reset(const char *group, const char *without)
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         group_file(group, files[i], path);
         unlink(path);
-        if (without && !strcmp(files[i], without))
-            continue;
-        FILE *file = fopen(path, "we");
-        CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-        fputs(defaults[i], file);
-        fclose(file);
+        if (!without || strcmp(files[i], without))
+            group_put(group, files[i], defaults[i]);
     }
 }
 
@@ -149,18 +157,65 @@ static void test_unlimited(void)
     group_remove(dir);
 }
 
-/* A kernel need not have swap; a group without the rest is none of ours. */
-static void test_missing(void)
+/* Of a worker of which nothing is noted: what its group has stays. */
+static void test_unknown(void)
+{
+    const struct cgroup_limits known = {.threads = 2, .memory = 480 * MIB};
+    const struct cgroup_limits unknown = {.volumes = 1024 * MIB};
+    char dir[] = "/tmp/cgroup.XXXXXX";
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    group_reset(dir, NULL);
+    CU_ASSERT_EQUAL(cgroup_limit_at(dir, &unknown), 0);
+    group_has_all(dir, "max\n", "max\n");
+    CU_ASSERT_EQUAL(cgroup_limit_at(dir, &known), 0);
+    CU_ASSERT_EQUAL(cgroup_limit_at(dir, &unknown), 0);
+    group_has_all(dir, "6", "503316480");
+    group_remove(dir);
+}
+
+static void test_in_use(void)
 {
     const struct cgroup_limits limits = {.threads = 2, .memory = 480 * MIB};
-    char dir[] = "/tmp/cgroup.XXXXXX";
+    char dir[] = "/tmp/cgroup.XXXXXX", path[64];
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+    group_reset(dir, NULL);
+    group_put(dir, "memory.current", "503316481\n");
+    CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
+    group_has_all(dir, "6", "max\n");
+    group_put(dir, "memory.current", "503316480\n");
+    CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
+    group_has_all(dir, "6", "503316480");
+    group_file(dir, "memory.current", path);
+    unlink(path);
+    group_remove(dir);
+}
+
+/* A kernel need not have swap; a group without the rest is none of ours.  The others are written. */
+static void test_missing(void)
+{
+    static const char *const written[] = {"100", "6", "503316480", "0"};
+    const struct cgroup_limits limits = {.threads = 2, .memory = 480 * MIB};
+    char dir[] = "/tmp/cgroup.XXXXXX", path[64], other[64];
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
         group_reset(dir, files[i]);
         CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits),
                         strcmp(files[i], "memory.swap.max") ? -ENOENT : 0);
+        for (size_t j = 0; j < ARRAY_SIZE(files); j++)
+            if (j != i)
+                group_has(dir, files[j], written[j]);
     }
+    /* The first failure is told: a folder cannot be written. */
+    group_reset(dir, "pids.max");
+    group_file(dir, "pids.max", path);
+    CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
+    group_file(dir, "memory.max", other);
+    unlink(other);
+    CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), -EISDIR);
+    rmdir(path);
     group_remove(dir);
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), -ENOENT);
     cgroup_limit(NULL, 1, 1, &limits);
@@ -171,6 +226,8 @@ static const struct unit_case cases[] = {
     {"how much memory", test_memory},
     {"limits are written whole", test_limits},
     {"and no bound", test_unlimited},
+    {"what is not known stays", test_unknown},
+    {"and memory.max below what is in use", test_in_use},
     {"and what is missing is told", test_missing},
 };
 

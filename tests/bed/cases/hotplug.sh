@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # hotplug - a disk comes and goes 50 times in a guest whose other disks are under load; and it goes while it
-# is mounted: when asked for, and when the guest does not answer (xl gives up); and by force, in mid-I/O. Nothing is left.
+# is mounted: when asked for, and when the guest does not answer (xl gives up); and by force, in mid-I/O. Nothing
+# is left.
 
 seed=$SEED-hotplug
 count=50

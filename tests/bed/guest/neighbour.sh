@@ -58,8 +58,9 @@ hammer)
 		jobs=()
 		begin "$word"
 		for _ in $(seq 200); do ! are_busy || break; sleep 0.1; done
+		check "began-$word" are_busy
 		hold "at $word"
-		check "busy-with-$word" kill -0 "${jobs[@]}"
+		check "busy-with-$word" alive "${jobs[@]}"
 		finish
 	done
 	;;
