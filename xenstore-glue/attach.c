@@ -248,10 +248,7 @@ static int attach_params(struct vbd *vbd, struct store_spec *spec, char text[STO
                  err == -E2BIG ? "too long: use a shorter path" : strerror(-err));
         return err;
     }
-    const char *target = vbd->params;
-    if (!strncmp(target, "aio:", 4))
-        target += 4;
-    return store_parse_volume(target, spec, text);
+    return store_parse_volume(vbd_target(vbd), spec, text);
 }
 
 void attach_open(struct vbd *vbd)

@@ -141,8 +141,6 @@ static uint64_t limits_size(const char *target)
     struct store_spec spec;
     char text[STORE_TEXT];
 
-    if (!strncmp(target, "aio:", 4))
-        target += 4;
     if (store_parse_volume(target, &spec, text))
         return 0;
     if (spec.size)
@@ -161,7 +159,7 @@ void life_allow_growth(struct vbd *vbd)
     if (vbd->adopted || vbd->volume == VBD_NO_VOLUME || !life->limits.threads ||
         limits_units(vbd->bytes) <= life->units[vbd->volume_id])
         return;
-    uint64_t most = limits_size(vbd->params);
+    uint64_t most = limits_size(vbd_target(vbd));
     life_allow(life, vbd->volume_id, min_u64(vbd->bytes, most));
     if (most < vbd->bytes && log_allowed(&vbd->limit))
         log_warn("vbd %u/%u: its worker says that it has %" PRIu64 " bytes, its base has %" PRIu64

@@ -62,15 +62,12 @@ int refresh_ask(struct life *life, worker_done *done, void *arg)
 
 static json_t *refresh_volume(struct glue *glue, const struct vbd *vbd)
 {
-    const char *target = vbd->params;
     char name[32];
 
-    if (!strncmp(target, "aio:", 4))
-        target += 4;
     path_device_name(name, vbd->id.devid);
     return json_pack("{s:I, s:o, s:s, s:o, s:I, s:I}", "domid", (json_int_t)vbd->id.domid, "name",
                      status_guest_name(glue, vbd->id.domid), "vdev", name, "base",
-                     status_string(target), "was", (json_int_t)vbd->was, "size",
+                     status_string(vbd_target(vbd)), "was", (json_int_t)vbd->was, "size",
                      (json_int_t)vbd->bytes);
 }
 

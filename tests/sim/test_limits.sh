@@ -28,11 +28,7 @@ grouped_daemon() {
 }
 
 again() {
-    daemon_left && grouped_daemon && sim_until 10 taken_back
-}
-
-taken_back() {
-    [ "$(listed '.guests[] | select(.domid == 1) | select(.state == null) | .worker_pid')" = "$worker" ]
+    daemon_left && grouped_daemon && sim_until 10 taken_back "$worker"
 }
 
 group() {
@@ -134,7 +130,7 @@ window() {
     guest_up 1 && touch "$SIM/cgroup/die" && sim_attach 1 51728 "$DISK/base,size=2G" || return 1
     window_daemon=$(cat "$SIM/pid/daemon")
     sim_until 10 ended "$window_daemon" && rm "$SIM/cgroup/die" && sim_kill daemon && more_are 2 &&
-        limits_lost && grouped_daemon && sim_until 10 taken_back && more_are 2 && nothing_stays
+        limits_lost && grouped_daemon && sim_until 10 taken_back "$worker" && more_are 2 && nothing_stays
 }
 
 # It is this shell's child, so the kernel keeps it as a zombie.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * life_limits: what is noted of a worker's limits, what of a note is believed, and how far a worker's
- * word goes.  Files of control groups are in test_cgroup.c and tests/sim/test_takeover.sh.
+ * word goes.  Files of control groups are in test_cgroup.c and tests/sim/test_limits.sh.
  */
 #include "unit.h"
 
