@@ -19,7 +19,7 @@ struct pool_extents;
 struct volume;
 
 struct guest_volume {
-    struct volume *volume;
+    struct volume *volume; /* several ids may name one */
     struct wire_volume asked; /* with the sizes of now */
     struct guest *guest;
     bool growing;        /* guest_bases.c */
@@ -57,6 +57,7 @@ void guest_send(struct guest *guest, const struct wire_msg *msg);
 void guest_reply(struct guest *guest, uint32_t cookie, int error, const char *text);
 void guest_reply_errno(struct guest *guest, uint32_t cookie, int error);
 void guest_tell_dead(struct guest *guest, uint32_t id, const char *why);
+void guest_tell_grew(struct guest *guest, uint32_t id, uint64_t bytes);
 
 /* The daemon hung up, or a newer one has come. */
 void guest_orphaned(struct guest *guest);
@@ -65,6 +66,8 @@ void guest_orphaned(struct guest *guest);
 void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
 void guest_volume_del(struct guest *guest, const struct wire_msg *msg);
 void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie);
+/* The first id of a volume stands for it where it must be looked at once. */
+bool guest_volume_is_first(const struct guest *guest, uint32_t id);
 uint32_t guest_volume_doors(const struct guest *guest, uint32_t id);
 void guest_stats(struct guest *guest, uint32_t cookie);
 void guest_resume(struct guest *guest, uint32_t cookie);

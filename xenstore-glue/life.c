@@ -277,8 +277,8 @@ bool life_leave(struct life *life, uint32_t patience)
 int life_take_volume(struct life *life)
 {
     for (int id = 0; id < WIRE_VOLUMES; id++)
-        if (!(life->volumes & 1u << id)) {
-            life->volumes |= 1u << id;
+        if (!(life->volumes & (uint64_t)1 << id)) {
+            life->volumes |= (uint64_t)1 << id;
             return id;
         }
     return -1;
@@ -297,7 +297,7 @@ int life_take_door(struct life *life)
 void life_give_volume(struct life *life, int id)
 {
     if (id >= 0)
-        life->volumes &= ~(1u << id);
+        life->volumes &= ~((uint64_t)1 << id);
 }
 
 void life_give_door(struct life *life, int id)

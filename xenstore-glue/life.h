@@ -49,7 +49,7 @@ struct life {
     struct wire_pool pool;      /* as the worker was told */
     struct wire_rates rates;
     unsigned int users; /* vbds */
-    uint32_t volumes;   /* ids in use */
+    uint64_t volumes;   /* ids in use */
     uint64_t allowed;   /* bytes of volumes that its memory was raised for */
     uint64_t doors;
     struct life_channel channels[LIFE_CHANNELS];

@@ -79,7 +79,7 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     struct path_vbd id;
     bool readonly;
 
-    if (volume->id >= WIRE_VOLUMES || life->volumes & 1u << volume->id ||
+    if (volume->id >= WIRE_VOLUMES || life->volumes & (uint64_t)1 << volume->id ||
         attach_parse_note(volume->note, &id, &readonly, params) || !volume->bytes ||
         volume->bytes % SECTOR_SIZE || volume->bytes > STORE_MOST ||
         life_guest_of(life->glue, id.domid) != life->domid || vbd_find(life->glue, &id)) {
@@ -90,7 +90,7 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     struct vbd *vbd = vbd_new(life->glue, &id);
     if (!vbd)
         return;
-    life->volumes |= 1u << volume->id;
+    life->volumes |= (uint64_t)1 << volume->id;
     life_join(life);
     vbd->life = life;
     vbd->volume = VBD_READY;

@@ -51,6 +51,8 @@ void make_volume(struct wire_msg *msg, int fds[WIRE_FDS])
 
     volume->id = make_number(WIRE_VOLUMES + 2);
     volume->flags = fuzz_u8(&make_in);
+    if (volume->flags & WIRE_VOLUME_SAME)
+        volume->same = make_number(WIRE_VOLUMES + 2);
     volume->bytes = make_size();
     volume->base_bytes = fuzz_u8(&make_in) & 1 ? volume->bytes : make_size();
     fuzz_take(&make_in, volume->name, 4);

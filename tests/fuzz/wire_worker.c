@@ -35,9 +35,9 @@ struct asked {
 static struct {
     struct asked asked[ASKED];
     uint32_t cookie;
-    uint32_t volumes; /* agreed to */
+    uint64_t volumes; /* agreed to */
     uint64_t doors;
-    uint32_t told_volumes; /* in this replay */
+    uint64_t told_volumes; /* in this replay */
     uint64_t told_doors;
     bool resuming;
     int last_error;
@@ -77,9 +77,9 @@ static void book_reply(const struct wire_msg *msg)
     if (error)
         return;
     if (asked->type == WIRE_VOLUME_ADD)
-        book.volumes |= 1u << asked->id;
+        book.volumes |= 1ull << asked->id;
     else if (asked->type == WIRE_VOLUME_DEL)
-        book.volumes &= ~(1u << asked->id);
+        book.volumes &= ~(1ull << asked->id);
     else if (asked->type == WIRE_CONNECT)
         book.doors |= 1ull << asked->id;
     else if (asked->type == WIRE_DISCONNECT)
@@ -99,7 +99,7 @@ int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int
         break;
     case WIRE_VOLUME_ADD:
         FUZZ_CHECK(book.resuming && msg->u.volume.id < WIRE_VOLUMES);
-        book.told_volumes |= 1u << msg->u.volume.id;
+        book.told_volumes |= 1ull << msg->u.volume.id;
         break;
     case WIRE_CONNECT:
         FUZZ_CHECK(book.resuming && msg->u.door.id < WIRE_DOORS);
@@ -249,7 +249,7 @@ static void step_orphan(uint8_t how)
     book.volumes = 0;
     book.doors = 0;
     for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
-        book.volumes |= (guest.volumes[i].volume ? 1u : 0) << i;
+        book.volumes |= (guest.volumes[i].volume ? 1ull : 0) << i;
     for (uint32_t i = 0; i < WIRE_DOORS; i++)
         book.doors |= (guest.doors[i].door ? 1ull : 0) << i;
     wire_start(&msg, WIRE_RESUME, 0);
