@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kin.h"
 #include "suspend.h"
 
 #define DETACH_DRAIN 60000 /* ms a worker may take to finish accepted requests */
@@ -81,7 +82,8 @@ void detach_disconnect(struct vbd *vbd, bool force)
 
     if (!detach_may_ask(vbd))
         return;
-    if (force)
+    /* A stub domain's ring never closes and tells nothing of its guest. */
+    if (force && vbd->id.domid == vbd->life->domid)
         suspend_dropped(vbd->life);
     wire_start(&msg, WIRE_DISCONNECT, 0);
     msg.u.disconnect.id = (uint32_t)vbd->door_id;
@@ -101,9 +103,11 @@ static void detach_leave(struct vbd *vbd)
     vbd->volume_id = -1;
     if (life_leave(vbd->life, detach_patience(vbd, DETACH_STEP)))
         return;
-    life_give_volume(vbd->life, id);
+    struct life *life = vbd->life;
+    life_give_volume(life, id);
     vbd->life = NULL;
     vbd->volume = VBD_NO_VOLUME;
+    kin_leave(life, vbd->id.domid);
     glue_touched(vbd->glue, vbd->id.domid);
 }
 

@@ -26,7 +26,13 @@
 
 uint32_t life_guest_of(struct glue *glue, uint32_t domid)
 {
-    (void)glue;
+    list_for_each(it, &glue->lives)
+    {
+        const struct life *life = container_of(it, struct life, link);
+
+        if (domid && life->stubdom.domid == domid)
+            return life->domid;
+    }
     return domid;
 }
 

@@ -6,7 +6,7 @@
  * vbd let go.  A worker that dies by itself leaves the life dead but in place, so that nobody gives
  * a running guest a pristine disk.
  *
- * Members are read by vbd, takeover and status; only life*.c and takeover.c write them.
+ * Members are read by vbd, takeover and status; only life*.c, kin.c and takeover.c write them.
  */
 #ifndef EPHEM_LIFE_H
 #define EPHEM_LIFE_H
@@ -36,6 +36,12 @@ struct life_channel {
     uint32_t threads; /* bit n: thread n has its handle */
 };
 
+/* The guest's stub domain, as long as a vbd of it counts on the life; domid 0: none. */
+struct life_stubdom {
+    uint32_t domid;
+    char uuid[LIFE_UUID];
+};
+
 struct life {
     struct list link;
     struct glue *glue;
@@ -43,6 +49,7 @@ struct life {
     uint32_t domid;
     char uuid[LIFE_UUID];
     uint64_t number;
+    struct life_stubdom stubdom;
     struct worker *worker; /* NULL once dead, or RESUMING and its process is not known */
     uint32_t threads;
     char pool_spec[RULES_SPEC]; /* as the operator wrote it */
@@ -70,7 +77,8 @@ struct life {
     unsigned int borne; /* times its worker was waited for although it was late */
 };
 
-/* The guest that `domid` belongs to.  (A stub domain's is its target; identity for now.) */
+/* The guest that `domid` belongs to, by what we hold: a stub domain that has joined its guest's life is
+ * its guest, and everybody else himself.  (Who may join is kin's to say.) */
 uint32_t life_guest_of(struct glue *glue, uint32_t domid);
 
 /* The vm UUID of a domain, "none" where there is none.  0 or negative errno. */
@@ -83,6 +91,8 @@ struct life *life_find(struct glue *glue, uint32_t domid);
  * is about to end; -EAGAIN without `text` when xenstore was lost meanwhile. */
 int life_start(struct life *life, char text[WIRE_TEXT]);
 uint64_t life_number(void);
+/* Its pid, guest and stub domain for the next daemon.  0 or negative errno: the former note stands. */
+int life_note(const struct life *life);
 void life_remove_files(const struct life *life);
 
 /* 0; -EAGAIN while an earlier life of the guest has not ended (glue_changed() follows); else

@@ -3,8 +3,9 @@
  * life_start: a life's first steps: the guest's rules, pool, listening socket, process, HELLO.  Rules
  * are read for each life, so a change of files holds for the guests that start after it.
  * Two files stand for a life in <run-dir>/workers: a socket the worker listens on, and its pid with
- * its start time and its guest's UUID, written by us alone, so that a worker cannot point the next
- * daemon's SIGKILL, or a tombstone, at somebody else.
+ * its start time, its guest's UUID and its stub domain's domid and UUID, written by us alone, so that a
+ * worker cannot point the next daemon's SIGKILL, or a tombstone, at somebody else, nor claim another
+ * guest's frontends.
  */
 #include "life.h"
 
@@ -23,6 +24,7 @@
 
 #include "cgroup.h"
 #include "extents.h"
+#include "kin.h"
 #include "log.h"
 #include "paths.h"
 #include "process.h"
@@ -44,6 +46,8 @@ void life_remove_files(const struct life *life)
     life_path(life, "sock", path);
     unlink(path);
     life_path(life, "pid", path);
+    unlink(path);
+    life_path(life, "new", path);
     unlink(path);
 }
 
@@ -82,19 +86,37 @@ static int life_listen(const struct life *life, char text[WIRE_TEXT])
     return err;
 }
 
-static int life_note_pid(const struct life *life)
+static int life_print_note(const struct life *life, int fd)
 {
-    char path[LIFE_PATH];
+    const struct life_stubdom *stubdom = &life->stubdom;
     pid_t pid = worker_pid(life->worker);
+    int n = dprintf(fd, "%d %llu %s", (int)pid, process_started(pid), life->uuid);
 
+    if (n >= 0 && stubdom->domid)
+        n = dprintf(fd, " %u %s", stubdom->domid, stubdom->uuid);
+    if (n >= 0)
+        n = dprintf(fd, "\n");
+    return n < 0 ? -errno : 0;
+}
+
+int life_note(const struct life *life)
+{
+    char path[LIFE_PATH], fresh[LIFE_PATH];
+
+    if (!life->worker)
+        return 0;
     life_path(life, "pid", path);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    life_path(life, "new", fresh);
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return -errno;
-    int err = dprintf(fd, "%d %llu %s\n", (int)pid, process_started(pid), life->uuid) < 0 ? -errno
-                                                                                          : 0;
+    int err = life_print_note(life, fd);
     if (close(fd) && !err)
         err = -errno;
+    if (!err && rename(fresh, path))
+        err = -errno;
+    if (err)
+        unlink(fresh);
     return err;
 }
 
@@ -233,7 +255,7 @@ void life_allow(struct life *life)
     {
         const struct vbd *vbd = container_of(it, struct vbd, link);
 
-        if (vbd->life == life && vbd->volume != VBD_NO_VOLUME)
+        if (vbd->life == life && vbd->volume != VBD_NO_VOLUME && kin_is_first(vbd))
             bytes += vbd->bytes;
     }
     /* What it was once allowed it keeps: memory that was used does not always come back. */
@@ -268,7 +290,7 @@ int life_start(struct life *life, char text[WIRE_TEXT])
         life_close_fds(fds);
         return err;
     }
-    err = life_note_pid(life);
+    err = life_note(life);
     if (err) {
         /* The next daemon could not take it over. */
         snprintf(life->error, sizeof(life->error), "the worker's pid cannot be noted in %.100s: %s",

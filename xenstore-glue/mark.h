@@ -16,4 +16,7 @@
  */
 bool mark_domain(struct glue *glue, uint32_t domid);
 
+/* Whether the toolstack still wants any disk of this domain; true when that cannot be told. */
+bool mark_is_wanted(struct glue *glue, uint32_t domid);
+
 #endif

@@ -52,6 +52,7 @@
     X(keys)                                                                                        \
     X(reclaim)                                                                                     \
     X(suspend)                                                                                     \
+    X(stubdom)                                                                                     \
     X(tombstone)                                                                                   \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \
