@@ -19,7 +19,7 @@ struct pool_extents;
 struct volume;
 
 struct guest_volume {
-    struct volume *volume; /* several ids may name one */
+    struct volume *volume;    /* several ids may name one */
     struct wire_volume asked; /* with the sizes of now */
     struct guest *guest;
     bool growing;        /* guest_bases.c */

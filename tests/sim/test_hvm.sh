@@ -28,13 +28,15 @@ both_up() {
 
 one_worker() {
     [ -n "$(worker_of "$1")" ] && [ "$(worker_of "$1")" = "$(worker_of "$2")" ] &&
-        [ "$(workers | wc -l)" = 1 ] || { listed .; return 1; }
+        [ "$(workers | wc -l)" = 1 ] && return 0
+    listed .
+    return 1
 }
 
 # A frontend that stays and does what it is told: N, DEVID.
 talker() {
     mkfifo "$SIM/to.$1.$2" || return 1
-    env LD_LIBRARY_PATH="$sim_libs" FAKEXEN_DOMID="$1" "$B/tests/fxfront" --devid "$2" \
+    env LD_LIBRARY_PATH="$B/tests/fakexen" FAKEXEN_DOMID="$1" "$B/tests/fxfront" --devid "$2" \
         --queues 2 <"$SIM/to.$1.$2" >"$SIM/log/front.$1.$2" 2>&1 &
     echo $! >"$SIM/pid/front.$1.$2"
     # Somebody keeps it open, so that the end of an echo is not the end.
@@ -72,21 +74,287 @@ coherent() {
             tell 1 51712 discard $((turn * 40 + 8))k 8k &&
             tell 2 51712 checkzero $((turn * 40 + 8))k 8k || return 1
     done
+    listed .
     [ "$(listed '[.guests[].volumes[].error // empty] | length')" = 0 ] &&
-        [ "$(listed '.guests[] | select(.domid == 2) | .stubdom_of')" = 1 ] || { listed .; return 1; }
+        [ "$(listed '.guests[] | select(.domid == 2) | .stubdom_of')" = 1 ] || return 1
     hang_up 1 51712 && hang_up 2 51712 && front_ended 1.51712 && front_ended 2.51712 &&
         ends 1 2
 }
 
-# Both are destroyed; nothing is left of them.
+# They are destroyed one after the other; nothing is left of them.
 ends() {
     for ends_one in "$@"; do
         sim_destroy "$ends_one" || return 1
     done
+    all_gone
+}
+
+all_gone() {
     sim_until 5 no_workers && nobody_holds "$DISK/pool/" && nobody_holds "$DISK/base"
+}
+
+# The stub domain's disk before the guest's; the volume is the one the first has written.
+stub_first() {
+    sim_domain 1 && sim_domain 2 && pair 2 1 && disk 2 51712 "$DISK/base" || return 1
+    sim_front 2 pattern 1m 64k 5 && disk 1 51712 "$DISK/base" && one_worker 1 2 &&
+        sim_front 1 check 1m 64k 5 && ends 2 1
+}
+
+# Doors that come and go: what was written stays as long as one of the two is there.
+come_and_go() {
+    both_up 1 2 && sim_front 1 pattern 0 64k 1 && sim_front 2 check 0 64k 1 || return 1
+    go_worker=$(worker_of 1)
+    sim_detach 1 51712 && sim_front 2 check 0 64k 1 pattern 64k 64k 2 &&
+        disk 1 51712 "$DISK/base" && sim_front 1 check 0 64k 1 check 64k 64k 2 &&
+        sim_detach 2 51712 && sim_front 1 check 64k 64k 2 &&
+        disk 2 51712 "$DISK/base" && sim_front 2 check 0 64k 1 || return 1
+    one_worker 1 2 && [ "$(worker_of 1)" = "$go_worker" ] || return 1
+    # With both gone the state is gone: the next is a life of its own.
+    sim_detach 2 51712 && sim_detach 1 51712 && all_gone && disk 2 51712 "$DISK/base" &&
+        [ "$(worker_of 2)" != "$go_worker" ] && sim_front 2 expect-error check 0 64k 1 &&
+        ends 1 2
+}
+
+# One of two disks goes from both domains while the other is served.
+one_disk_goes() {
+    both_up 1 2 && disk 1 51728 "$DISK/other" && disk 2 51728 "$DISK/other" || return 1
+    sim_front_bg 1 verify 3s
+    busy 1 && sim_front 2 --devid 51728 pattern 0 64k 3 && sim_detach 1 51728 &&
+        sim_front 2 --devid 51728 check 0 64k 3 && sim_detach 2 51728 &&
+        nobody_holds "$DISK/other" && one_worker 1 2 && front_ended 1 || return 1
+    disk 2 51728 "$DISK/other" && sim_front 2 --devid 51728 expect-error check 0 64k 3 &&
+        ends 1 2
+}
+
+# Two writers through two doors at full speed: whole blocks of each in turn, and parts of blocks.
+two_writers() {
+    both_up 1 2 || return 1
+    for writers_stripe in 3 64; do
+        front_beside 1 51712 --queues 2 --indirect 64 --mine "0/2/$writers_stripe" --seed 11 \
+            verify "${HVM_WRITES:-3}s"
+        front_beside 2 51712 --queues 2 --mine "1/2/$writers_stripe" --seed 12 \
+            verify "${HVM_WRITES:-3}s"
+        front_ended 1.51712 && front_ended 2.51712 || return 1
+        cat "$SIM/log/front.1.51712" "$SIM/log/front.2.51712"
+    done
+    ends 1 2
+}
+
+# How many event channel handles there are that may only talk to domain N.
+handles() {
+    "$B/tests/fxctl" gc >/dev/null
+    "$B/tests/fxctl" dump | grep -c "^handle for domain $1 alone"
+}
+
+no_handles() {
+    [ "$(handles "$1")" = 0 ]
+}
+
+# Both domains at work in the same blocks, up to the end of either: options and commands of the guest's.
+both_busy() {
+    both_up 1 2 || return 1
+    sim_front_bg 2 --mine 1/2/3 verify 600s
+    sim_front_bg 1 --mine 0/2/3 verify "${1:-600s}"
+    busy 1 && busy 2 || return 1
+    busy_worker=$(worker_of 1)
+}
+
+# The stub domain alone is destroyed: the guest's I/O goes on, and nothing of it stays.
+stub_crashes() {
+    both_busy 4s || return 1
+    [ "$(handles 2)" = 2 ] || { handles 2; return 1; }
+    sim_destroy 2 && [ "$(worker_of 1)" = "$busy_worker" ] && sim_until 5 no_handles 2 &&
+        front_ended 1 || return 1
+    grep -c ' 2 ' "$SIM"/run/workers/1.*.pid | grep -x 0 && [ -z "$(worker_of 2)" ] && ends 1
+}
+
+# The guest is destroyed first: the device model is served on, and what it reads is what was written.
+guest_first() {
+    both_up 1 2 || return 1
+    sim_front_bg 1 --span $((4 << 20)) verify 600s
+    sim_front 2 pattern 8m 64k 7 && busy 1 || return 1
+    sim_destroy 1 && sim_front 2 check 8m 64k 7 && ends 2
+}
+
+# As libxl: both at once.
+at_once() {
+    both_busy || return 1
+    once_uuid=$(xenstore-read $dom/1/vm)
+    sim_freeze "$(cat "$SIM/pid/front.1")"
+    sim_freeze "$(cat "$SIM/pid/front.2")"
+    "$B/tests/toolstack" destroy 1 &
+    once_pid=$!
+    "$B/tests/toolstack" destroy 2 && wait "$once_pid" || return 1
+    sim_until 5 gone "$busy_worker" && ends 1 2 && not_suspended "${once_uuid#/vm/}"
+}
+
+# Guest UUID is not taken for one that was suspended.
+not_suspended() {
+    ! "$B/ephemctl" status | grep "^suspended: guest $1"
+}
+
+# A new daemon takes both back; each can go as before.
+taken_over() {
+    both_busy 8s || return 1
+    sim_kill daemon
+    daemon_start || return 1
+    sim_until 10 taken_both || { listed .; return 1; }
+    sim_destroy 2 && sim_until 5 no_handles 2 && front_ended 1 && ends 1
+}
+
+taken_both() {
+    [ "$(listed '[.guests[] | select(.state == null) | .worker_pid] | unique | .[]')" = "$busy_worker" ] &&
+        [ "$(listed '[.guests[].volumes[]] | length')" = 2 ] &&
+        [ "$(listed '.guests[] | select(.domid == 2) | .stubdom_of')" = 1 ]
+}
+
+# A disk without a ring is taken back too: the device model's, not connected yet, then alone.
+taken_over_alone() {
+    both_up 1 2 && sim_front 1 pattern 1m 64k 4 || return 1
+    alone_worker=$(worker_of 2)
+    sim_kill daemon
+    daemon_start && sim_until 10 one_worker 1 2 && sim_detach 1 51712 || return 1
+    sim_kill daemon
+    daemon_start && sim_until 10 [ "$(worker_of 2)" = "$alone_worker" ] &&
+        sim_front 2 check 1m 64k 4 && ends 1 2
+}
+
+# Destroyed, both, while no daemon runs.
+both_gone_meanwhile() {
+    both_busy || return 1
+    sim_kill daemon
+    sim_end KILL front.1
+    sim_end KILL front.2
+    xenstore-rm $back/1
+    xenstore-rm $back/2
+    xenstore-rm $dom/1
+    xenstore-rm $dom/2
+    daemon_start && sim_until 15 gone "$busy_worker" && ends 1 2
+}
+
+# The stub domain died while no daemon ran, and its domid is another guest's by now.
+domid_comes_again() {
+    both_busy 9s || return 1
+    sim_kill daemon
+    sim_freeze "$(cat "$SIM/pid/front.2")"
+    sim_end KILL front.2
+    xenstore-rm $back/2
+    xenstore-rm $dom/2
+    xenstore-rm /libxl/2
+    "$B/tests/fxctl" destroy 2 && sim_end TERM guestxs.2
+    sim_until 10 sim_leaks 2 && sim_domain 2 newcomer && sim_attach 2 51712 "$DISK/other" &&
+        daemon_start && sim_wait $back/2/51712/state 2 -t 10 && helper 2 51712 || return 1
+    sim_front 2 readsha 0 1m && [ "$(worker_of 2)" != "$busy_worker" ] &&
+        [ "$(worker_of 1)" = "$busy_worker" ] || return 1
+    [ "$(sha "$DISK/other.1m")" = "$(sim_front 2 readsha 0 1m | grep -o '^[0-9a-f]\{64\}')" ] &&
+        sim_until 5 only_new_handles && front_ended 1 && ends 1 2
+}
+
+only_new_handles() {
+    [ "$(handles 2)" = 2 ]
+}
+
+worker_killed() {
+    both_busy || return 1
+    kill -9 "$busy_worker"
+    sim_wait $back/1/51712/state 6 -t 10 && sim_wait $back/2/51712/state 6 -t 10 || return 1
+    sim_end KILL front.1
+    sim_end KILL front.2
+    guest_write 2 51712 state 1
+    [ -z "$(worker_of 1)$(worker_of 2)" ] && ends 2 1
+}
+
+# A disk that is refused: what attach says must name this, and there is one line of it: N, WORDS.
+refused() {
+    refused_log=$(log_end)
+    attach_only "$1" 51712 "$DISK/base" || return 1
+    helper "$1" 51712 2>"$SIM/words" && { echo "it got a disk"; return 1; }
+    cat "$SIM/words"
+    grep -q "$2" "$SIM/words" && backend "$1" 51712 hotplug-error | grep -q "$2" &&
+        [ "$(complaints "$refused_log" | grep -c "$2")" = 1 ] && [ -z "$(worker_of "$1")" ] &&
+        "$B/tests/toolstack" force "$1" 51712
+}
+
+other_target() {
+    both_up 1 2 && sim_detach 2 51712 && refused_beside "$DISK/other" && refused_beside "$DISK/base" mode=r &&
+        sim_front 1 verify 100 && ends 1 2
+}
+
+# The same disk of the same guest, with another target or mode.
+refused_beside() {
+    attach_only 2 51712 "$@" || return 1
+    helper 2 51712 2>"$SIM/words" && { echo "it got a disk"; return 1; }
+    cat "$SIM/words"
+    grep -q 'not as vbd 1/51712.*give both' "$SIM/words" && "$B/tests/toolstack" force 2 51712
+}
+
+# Who says that he is guest 1's stub domain, and is not.
+forged() {
+    sim_domain 1 && disk 1 51712 "$DISK/base" && sim_front 1 pattern 0 64k 1 || return 1
+    forged_worker=$(worker_of 1)
+    sim_domain 3 && sim_domain 4 && sim_domain 5 || return 1
+    xenstore-write $dom/3/target 1 && refused 3 'no such stub domain' || return 1
+    pair 4 1 && refused 3 'no such stub domain' || return 1 # the stub domain of 1 is another
+    xenstore-write $dom/1/image/device-model-domid 3 && xenstore-chmod $dom/3/target n3 &&
+        refused 3 'others than dom0' || return 1
+    xenstore-chmod $dom/3/target n0 b3 && refused 3 'others than dom0' || return 1
+    xenstore-chmod $dom/3/target n0 r3 && xenstore-chmod $dom/1/image/device-model-domid n1 &&
+        refused 3 'no such stub domain' || return 1
+    pair 5 5 && refused 5 'names no guest' || return 1
+    pair 5 0 && refused 5 'names no guest' && xenstore-rm $dom/0/image || return 1
+    pair 5 77 && xenstore-rm $dom/77 && refused 5 'no such stub domain' || return 1
+    pair 5 4 && refused 5 'says the same of itself' || return 1 # the stub domain's own
+    pair 4 5 && refused 5 'says the same of itself' && refused 4 'says the same of itself' || return 1
+    [ "$(worker_of 1)" = "$forged_worker" ] && [ "$(workers | wc -l)" = 1 ] &&
+        sim_front 1 check 0 64k 1 && ends 3 4 5 1
+}
+
+# In the guest's own words, through its own connection to xenstored: refused there already.
+own_words() {
+    sim_domain 1 && sim_domain 3 && disk 3 51712 "$DISK/base" || return 1
+    env LD_LIBRARY_PATH="$B/tests/fakexen" XENSTORED_PATH="$SIM/xenbus.3" FAKEXEN_DOMID=3 \
+        xenstore-write $dom/3/target 1 && { echo "xenstored let it"; return 1; }
+    sim_detach 3 51712 && disk 3 51712 "$DISK/base" && [ "$(listed '.guests | length')" = 1 ] &&
+        ends 1 3
+}
+
+# Guests with and without PV drivers that shut down: no tombstone, and their UUID may start again.
+shuts_down() {
+    down_uuid=$(cat /proc/sys/kernel/random/uuid)
+    for down_driver in yes no; do
+        sim_domain 1 hvm "$down_uuid" && sim_domain 2 && disk 1 51712 "$DISK/base" && pair 2 1 &&
+            disk 2 51712 "$DISK/base" || return 1
+        sim_front_bg 2 verify 600s
+        busy 2 || return 1
+        [ $down_driver = no ] || sim_front 1 verify 100 || return 1
+        xenstore-write $dom/1/control/shutdown poweroff && xenstore-write $dom/1/control/shutdown "" &&
+            sim_shutdown 1 0 || return 1
+        # What is left of the device model's ring when its guest is gone already tells nothing of that.
+        if [ $down_driver = no ]; then ends 1 2; else ends 2 1; fi && not_suspended "$down_uuid" || return 1
+        [ $down_driver = no ] || continue
+        sim_domain 1 hvm "$down_uuid" && disk 1 51712 "$DISK/base" && ends 1 || return 1
+    done
 }
 
 case_begin --queues 4
 make_base "$DISK/base" $((16 << 20))
+make_base "$DISK/other" $((8 << 20))
+head -c 1M "$DISK/other" >"$DISK/other.1m"
 check "what one ring wrote the other reads at once" coherent
+check "the stub domain's disk first" stub_first
+check "doors come and go, the volume stays with the last" come_and_go
+check "one of two disks goes from both" one_disk_goes
+check "two writers through two doors" two_writers
+check "the stub domain ends alone" stub_crashes
+check "the guest ends first" guest_first
+check "both end at once" at_once
+check "a new daemon takes both back" taken_over
+check "and one that has no ring" taken_over_alone
+check "both end while there is no daemon" both_gone_meanwhile
+check "the stub domain's domid comes again" domid_comes_again
+check "a killed worker takes both disks with it" worker_killed
+check "the same disk with another target or mode is refused" other_target
+check "forged stub domains get nothing" forged
+check "xenstored does not let a domain name its target" own_words
+check "a shutdown is no suspend" shuts_down
 case_end
