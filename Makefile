@@ -134,7 +134,7 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,main serve guest \
-                 guest_bases guest_doors guest_extents guest_link guest_volumes)),$(DATA))
+                 guest_bases guest_doors guest_extents guest_link guest_nbd guest_volumes)),$(DATA))
 $(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
 $(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
 	@mkdir -p $(@D)

@@ -57,8 +57,8 @@ static void guest_grown(void *arg, int error)
         }
     }
     for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
-        if (guest->volumes[i].volume == volume && guest->volumes[i].del_cookie)
-            guest_volume_close(guest, i, guest->volumes[i].del_cookie);
+        if (guest->volumes[i].volume == volume)
+            guest_volume_settle(guest, i);
     guest_refreshed(guest);
 }
 

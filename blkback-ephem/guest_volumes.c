@@ -119,7 +119,7 @@ void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[W
         guest_volume_added(guest, msg);
 }
 
-void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie)
+static void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie)
 {
     if (guest_volume_is_last(guest, id))
         volume_close(guest->volumes[id].volume);
@@ -127,6 +127,14 @@ void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie)
     guest->volumes[id].growing = false;
     guest->volumes[id].del_cookie = 0;
     guest_reply_errno(guest, cookie, 0);
+}
+
+void guest_volume_settle(struct guest *guest, uint32_t id)
+{
+    const struct guest_volume *place = &guest->volumes[id];
+
+    if (place->del_cookie && !place->growing && !place->nbd)
+        guest_volume_close(guest, id, place->del_cookie);
 }
 
 void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
@@ -140,12 +148,13 @@ void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
         err = -EBUSY;
     else if (guest->volumes[id].del_cookie)
         err = -EALREADY;
-    if (err)
+    if (err) {
         guest_reply_errno(guest, msg->cookie, err);
-    else if (guest->volumes[id].growing)
-        guest->volumes[id].del_cookie = msg->cookie;
-    else
-        guest_volume_close(guest, id, msg->cookie);
+        return;
+    }
+    guest->volumes[id].del_cookie = msg->cookie;
+    guest_nbd_shut(guest, id);
+    guest_volume_settle(guest, id);
 }
 
 static uint64_t guest_resident(const struct guest *guest)

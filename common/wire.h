@@ -26,6 +26,8 @@
  *                never answered.
  *   EXTENTS_GIVE places of a shared device for this guest, after EXTENTS_WANT or when some have
  *                become free again; none: there are none for now, the worker holds writes.
+ *   NBD_ADD      fd 0: a connected stream socket, of a client the daemon vouches for, that speaks NBD from
+ *                here on: volume `id` is served to it until it hangs up or the VOLUME_DEL of that id.
  *   REFRESH      looks at all bases now; a GREW for each that has grown comes before the REPLY.
  *   STATS        answered by one STATS_VOLUME for each volume, one STATS_GUEST, then the REPLY.
  *   RESUME       first message of a restarted daemon: answered by the original HELLO (no fds), the
@@ -73,6 +75,7 @@ enum wire_type {
     WIRE_QUIT,
     WIRE_EXTENTS_GIVE,
     WIRE_REFRESH,
+    WIRE_NBD_ADD,
     WIRE_REPLY = 64,
     WIRE_STATS_VOLUME,
     WIRE_STATS_GUEST,
@@ -187,7 +190,7 @@ struct wire_msg {
     uint32_t cookie;
     union {
         struct wire_hello hello;
-        struct wire_volume volume; /* VOLUME_ADD; VOLUME_DEL uses id only */
+        struct wire_volume volume; /* VOLUME_ADD; VOLUME_DEL and NBD_ADD use id only */
         struct wire_evtchn evtchn; /* EVTCHN_DEL uses domid only */
         struct wire_door door;     /* CONNECT */
         struct {

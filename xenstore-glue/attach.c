@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "emulated.h"
 #include "keys.h"
 #include "kin.h"
 #include "store.h"
@@ -184,9 +185,14 @@ int attach_parse_note(const char *note, struct path_vbd *id, bool *readonly,
 static void attach_added(void *arg, int error, const char *text)
 {
     struct vbd *vbd = arg;
+    char words[WIRE_TEXT];
 
     if (!error && !vbd->life->error[0]) {
         vbd->volume = VBD_READY;
+        if (emulated_open(vbd, words)) {
+            attach_fail(vbd, words);
+            return;
+        }
         log_info("vbd %u/%u: volume %d ready: %s%s", vbd->id.domid, vbd->id.devid, vbd->volume_id,
                  vbd->params, vbd->readonly ? ", read-only" : "");
         glue_touched(vbd->glue, vbd->id.domid);

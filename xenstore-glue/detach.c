@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emulated.h"
 #include "kin.h"
 #include "suspend.h"
 
@@ -129,6 +130,7 @@ void detach_release(struct vbd *vbd)
 {
     struct wire_msg msg;
 
+    emulated_close(vbd);
     /* The last one takes the worker with it, and its volume goes with the worker. */
     if (vbd->volume != VBD_READY || vbd->life->users == 1) {
         detach_leave(vbd);
