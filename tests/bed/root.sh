@@ -26,7 +26,7 @@ SUITE=trixie
 MIRROR=${BED_MIRROR:-http://deb.debian.org/debian}
 GUEST_PACKAGES="e2fsprogs btrfs-progs fio util-linux mount kmod procps kexec-tools"
 DOM0_PACKAGES="xen-hypervisor-4.20-amd64 xen-utils-4.20 xenstore-utils qemu-system-xen linux-image-amd64
-	busybox-static iproute2 psmisc lsof dmsetup cryptsetup-bin grub-xen-bin grub-xen-host xz-utils
+	busybox-static iproute2 psmisc lsof dmsetup cryptsetup-bin grub-xen-bin grub-xen-host grub-pc-bin xz-utils
 	libaio1t64 libblkid1 libinih1 libjansson4 libssl3t64 libseccomp2 libcap2 libcap-ng0 liblz4-1 libsystemd0
 	libxenstore4 libxenevtchn1 libxengnttab1 libxencall1 libxenforeignmemory1 libxentoollog1"
 DOM0_MODULES="virtio_pci virtio_blk ext4"

@@ -232,6 +232,20 @@ both_gone_meanwhile() {
     daemon_start && sim_until 15 gone "$busy_worker" && ends 1 2
 }
 
+# A worker that does not answer serves the device model as long as that is wanted, and no longer.
+silent_worker() {
+    both_up 1 2 || return 1
+    silent_pid=$(worker_of 1)
+    sim_kill daemon
+    sim_freeze "$silent_pid"
+    xenstore-rm $back/1
+    xenstore-rm $dom/1
+    daemon_start && sleep 5 && ! gone "$silent_pid" || return 1
+    xenstore-rm $back/2
+    xenstore-rm $dom/2
+    sim_until 15 gone "$silent_pid" && ends 1 2
+}
+
 # The stub domain died while no daemon ran, and its domid is another guest's by now.
 domid_comes_again() {
     both_busy 9s || return 1
@@ -351,6 +365,7 @@ check "both end at once" at_once
 check "a new daemon takes both back" taken_over
 check "and one that has no ring" taken_over_alone
 check "both end while there is no daemon" both_gone_meanwhile
+check "a silent worker is left to the device model" silent_worker
 check "the stub domain's domid comes again" domid_comes_again
 check "a killed worker takes both disks with it" worker_killed
 check "the same disk with another target or mode is refused" other_target
