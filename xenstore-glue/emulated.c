@@ -150,13 +150,14 @@ static void emulated_accept(struct loop_source *source, uint32_t events)
     }
 }
 
-/* As libxl notes it for each domain, where no guest may write. */
+/* As libxl notes it for each domain, where no guest may write.  A vbd that was taken over may have left
+ * its life before it is met. */
 static bool emulated_is_wanted(const struct vbd *vbd)
 {
     char path[PATH_ROOM], type[16];
     bool ours = false;
 
-    if (vbd->id.domid != vbd->life->domid || !vbd->glue->xs)
+    if (!vbd->life || vbd->id.domid != vbd->life->domid || !vbd->glue->xs)
         return false;
     snprintf(path, sizeof(path), "/libxl/%u/type", vbd->id.domid);
     return !xenstore_read(vbd->glue->xs, path, type, sizeof(type)) && !strcmp(type, "hvm") &&

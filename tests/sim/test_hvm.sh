@@ -140,6 +140,20 @@ two_writers() {
     ends 1 2
 }
 
+# The base grows: both are told, and one that comes later too.
+grows() {
+    make_base "$DISK/growing" $((4 << 20))
+    sim_domain 1 && sim_domain 2 && disk 1 51712 "$DISK/growing" && pair 2 1 &&
+        disk 2 51712 "$DISK/growing" || return 1
+    sim_front_bg 1 verify 600s
+    busy 1 && talker 2 51712 && truncate -s 5M "$DISK/growing" && "$B/ephemctl" refresh &&
+        sim_wait $back/1/51712/sectors 10240 -t 5 && sim_wait $back/2/51712/sectors 10240 -t 5 &&
+        tell 2 51712 checkzero 4m 1m || return 1
+    hang_up 2 51712 && front_ended 2.51712 && sim_detach 2 51712 && truncate -s 6M "$DISK/growing" &&
+        "$B/ephemctl" refresh && disk 2 51712 "$DISK/growing" && sim_front 2 checkzero 4m 2m &&
+        [ "$(backend 2 51712 sectors)" = 12288 ] && ends 1 2
+}
+
 # How many event channel handles there are that may only talk to domain N.
 handles() {
     "$B/tests/fxctl" gc >/dev/null
@@ -359,6 +373,7 @@ check "the stub domain's disk first" stub_first
 check "doors come and go, the volume stays with the last" come_and_go
 check "one of two disks goes from both" one_disk_goes
 check "two writers through two doors" two_writers
+check "both are told that their base has grown" grows
 check "the stub domain ends alone" stub_crashes
 check "the guest ends first" guest_first
 check "both end at once" at_once
