@@ -74,7 +74,8 @@ turned_away() {
 kernel_log_mark
 channels=$(event_channels)
 check base make_base
-sum=$(sha256sum <"$base")
+# Compared, not summed: emulated, that is several times faster
+check base-kept cp --sparse=always "$base" "$dir/kept"
 hvm_config
 check daemon daemon_start --threads 2 --verbose
 check create guest_start hvm
@@ -100,7 +101,7 @@ guest_results hvm
 check end guest_said hvm end
 check_gone hvm "$domid" "$pids"
 check no-socket [ ! -e "$RUN/$domid" ]
-is base-unchanged "$(sha256sum <"$base")" "$sum"
+check base-unchanged cmp "$base" "$dir/kept"
 check daemon-stops daemon_stop
 check base-closed closed "$base"
 is event-channels "$(event_channels)" "$channels"
