@@ -352,9 +352,9 @@ shuts_down() {
     for down_driver in yes no; do
         sim_domain 1 hvm "$down_uuid" && sim_domain 2 && disk 1 51712 "$DISK/base" && pair 2 1 &&
             disk 2 51712 "$DISK/base" || return 1
-        sim_front_bg 2 verify 600s
+        sim_front_bg 2 --mine 1/2/64 verify 600s
         busy 2 || return 1
-        [ $down_driver = no ] || sim_front 1 verify 100 || return 1
+        [ $down_driver = no ] || sim_front 1 --mine 0/2/64 verify 100 || return 1
         xenstore-write $dom/1/control/shutdown poweroff && xenstore-write $dom/1/control/shutdown "" &&
             sim_shutdown 1 0 || return 1
         # What is left of the device model's ring when its guest is gone already tells nothing of that.
