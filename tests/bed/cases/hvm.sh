@@ -22,11 +22,11 @@ put() { perl -e 'print pack("Q<", $ARGV[0])' "$3" | dd of="$1" bs=1 seek="$2" co
 sector_of() { echo $(($(debugfs -R "bmap $1 $2" "$base" 2>/dev/null) * 8)); }
 
 install_grub() {
-	local size first last
-	size=$(stat -c %s "$dir/core.img")
+	local more first last
+	more=$((($(stat -c %s "$dir/core.img") - 1) / 4096))
 	first=$(sector_of /boot/core.img 0)
-	last=$(sector_of /boot/core.img $(((size - 1) / 4096)))
-	[ "$first" -gt 0 ] && [ "$last" = $((first + (size - 1) / 4096 * 8)) ] || return 1
+	last=$(sector_of /boot/core.img "$more")
+	[ "$first" -gt 0 ] && [ "$last" = $((first + more * 8)) ] || return 1
 	cp "$grub/boot.img" "$dir/boot.img"
 	put "$dir/boot.img" $((0x5c)) "$first"
 	dd if="$dir/boot.img" of="$base" conv=notrunc status=none
