@@ -87,7 +87,7 @@ UNIT_REPLACED := main guest serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
-                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o)
+                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	@echo "LD $@"

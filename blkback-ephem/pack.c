@@ -42,6 +42,32 @@ struct pack {
     struct slab slabs[];
 };
 
+/* Zeroes that cost nothing until they are touched, or NULL */
+static void *pack_map(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, bytes, MADV_NOHUGEPAGE);
+    madvise(p, bytes, MADV_DONTDUMP);
+    return p;
+}
+
+static void pack_unmap(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
+}
+
+static void pack_free(struct pack *pack)
+{
+    pack_unmap(pack->tables, TABLES * sizeof(*pack->tables));
+    pack_unmap(pack->memory, (size_t)pack->count * SLAB);
+    free(pack);
+}
+
 int pack_open(struct pack **out, uint64_t bytes)
 {
     uint32_t count = (uint32_t)min_u64(bytes / SLAB, UINT32_MAX / (SLAB / UNIT) - 1);
@@ -49,20 +75,16 @@ int pack_open(struct pack **out, uint64_t bytes)
 
     if (!pack)
         return -ENOMEM;
-    pack->tables = calloc(TABLES, sizeof(*pack->tables));
-    pack->memory = mmap(NULL, (size_t)count * SLAB, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (!pack->tables || pack->memory == MAP_FAILED) {
-        free(pack->tables);
-        free(pack);
+    pack->count = pack->free = count;
+    pack->tables = pack_map(TABLES * sizeof(*pack->tables));
+    pack->memory = pack_map((size_t)count * SLAB);
+    if (!pack->tables || !pack->memory) {
+        pack_free(pack);
         return -ENOMEM;
     }
-    madvise(pack->memory, (size_t)count * SLAB, MADV_NOHUGEPAGE);
-    madvise(pack->memory, (size_t)count * SLAB, MADV_DONTDUMP);
     list_init(&pack->empty);
     for (uint32_t i = 0; i <= SIZES; i++)
         list_init(&pack->partial[i]);
-    pack->count = pack->free = count;
     for (uint32_t i = 0; i < count; i++)
         list_append(&pack->empty, &pack->slabs[i].link);
     *out = pack;
@@ -75,9 +97,7 @@ void pack_close(struct pack *pack)
         return;
     for (uint32_t i = 0; i < pack->ntables; i++)
         free(pack->tables[i]);
-    free(pack->tables);
-    munmap(pack->memory, (size_t)pack->count * SLAB);
-    free(pack);
+    pack_free(pack);
 }
 
 /* Slabs that so many blocks need at worst: full-sized all of them, or one of each size. */

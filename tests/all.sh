@@ -13,7 +13,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage xen-1 xen-2 xen-3 check fuzz check-address check-thread serve serve-address
+SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 check fuzz check-address check-thread serve serve-address
 	xen-smp}
 limit=${ALL_LIMIT:-4500}
 logs=build/test-logs
@@ -25,11 +25,12 @@ minutes() {
     case $1 in
     lint | docs | coverage) echo 1 ;;
     build) echo 1 ;;
-    check | serve) echo 4 ;;
+    check) echo 5 ;;
+    serve | serve-address) echo 2 ;;
     fuzz) echo 3 ;;
-    xen-1) echo 20 ;;
-    xen-2) echo 24 ;;
-    xen-3) echo 8 ;;
+    xen-1) echo 18 ;;
+    xen-2) echo 28 ;;
+    xen-3) echo 10 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -48,8 +49,8 @@ command_of() {
     serve) echo "make --no-print-directory -j$jobs check-serve" ;;
     serve-address) echo "make --no-print-directory -j$jobs check-serve SANITIZE=address" ;;
     xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke hostile pvh'" ;;
-    xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub'" ;;
-    xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec'" ;;
+    xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub neighbour'" ;;
+    xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec hotplug'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }
@@ -82,20 +83,28 @@ suite() {
     echo "== $name: $([ "$status" = 0 ] && echo good || echo FAILED) after $((SECONDS - started)) s"
 }
 
-# side_by_side NAME...: all at once, each line with the name of its suite; what they need is built before
+longest_first() {
+    local name
+    for name in "$@"; do echo "$(minutes "$name") $name"; done | sort -rn | sed 's/.* //'
+}
+
+# side_by_side NAME...: all at once, each line with the name of its suite; what they need is built before. The
+# longest has the first place: the shortest waits for one.
 side_by_side() {
     local name
     make --no-print-directory -j"$jobs" all all-fakexen >/dev/null
     tests/bed/root.sh >/dev/null
-    for name in "$@"; do
+    for name in $(longest_first "$@"); do
         suite "$name" | sed -u "s/^/[$name] /" &
+        sleep 15
     done
     wait
 }
 
-# why NAME LOG: what failed, the words under it, and the first report of a sanitizer, for a log that is cut elsewhere
+# why NAME LOG: what failed, the words under it, and the first report of a sanitizer: for a log that is
+# cut elsewhere
 why() {
-    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; print name ": " $0; next }
+    awk -v name="$1" '/^(not ok|FAIL) /               { left = 20; report_lines = 0; print name ": " $0; next }
         /(WARNING|ERROR): [A-Za-z]*Sanitizer/ && !report++ { left = 60; report_lines = 1 }
         left > 0 && (report_lines || /^    /)         { left--; print name ": " $0; next }
                                                       { left = 0; report_lines = 0 }' "$2" 2>/dev/null

@@ -238,6 +238,9 @@ static int attach_add(struct vbd *vbd, const struct store_base *base, const stru
     }
     path_device_name(msg.u.volume.name, vbd->id.devid);
     attach_note(vbd, msg.u.volume.note);
+    /* First: when we end in between, the next daemon finds it noted. */
+    if (!same)
+        life_allow(vbd->life, vbd->volume_id, base->bytes);
     int err = life_call(vbd->life, &msg, &base->fd, base->fd >= 0 ? 1 : 0, ATTACH_PATIENCE,
                         attach_added, vbd);
     if (err) {
@@ -245,7 +248,6 @@ static int attach_add(struct vbd *vbd, const struct store_base *base, const stru
         return err;
     }
     vbd->volume = VBD_ADDING;
-    life_allow(vbd->life);
     return 0;
 }
 
@@ -259,10 +261,7 @@ static int attach_params(struct vbd *vbd, struct store_spec *spec, char text[STO
                  err == -E2BIG ? "too long: use a shorter path" : strerror(-err));
         return err;
     }
-    const char *target = vbd->params;
-    if (!strncmp(target, "aio:", 4))
-        target += 4;
-    return store_parse_volume(target, spec, text);
+    return store_parse_volume(vbd_target(vbd), spec, text);
 }
 
 /* The base, or the volume that the guest's other frontend of this disk has. */

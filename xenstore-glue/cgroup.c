@@ -34,13 +34,14 @@ struct cgroup {
     char place[CGROUP_PATH];
 };
 
+/* O_TRUNC is for tests, whose files are regular ones; the kernel's take no notice of it. */
 static int cgroup_write(const char *group, const char *file, const char *value)
 {
     char path[FILE_PATH];
     int err = 0;
 
     snprintf(path, sizeof(path), "%s/%s", group, file);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     if (write(fd, value, strlen(value)) < 0)
@@ -204,6 +205,64 @@ static void cgroup_path(const struct cgroup *cgroup, uint32_t domid, uint64_t li
     snprintf(out, FILE_PATH, "%s/guest-%u-%" PRIu64, cgroup->place, domid, life);
 }
 
+/* Its memory.max; 0: none. */
+static uint64_t cgroup_most(const struct cgroup_limits *limits)
+{
+    uint64_t most;
+
+    if (!limits->memory)
+        return 0;
+    return __builtin_add_overflow(limits->memory, limits->volumes / VOLUME_SHARE, &most) ? 0 : most;
+}
+
+/* 0 where that is not known. */
+static uint64_t cgroup_used(const char *group)
+{
+    char path[FILE_PATH];
+    uint64_t bytes = 0;
+
+    snprintf(path, sizeof(path), "%s/memory.current", group);
+    FILE *file = fopen(path, "re");
+    if (file && fscanf(file, "%" SCNu64, &bytes) != 1)
+        bytes = 0;
+    if (file)
+        fclose(file);
+    return bytes;
+}
+
+/* Below what is in use the kernel would take pages back while we wait, and then kill. */
+static int cgroup_limit_memory(const char *group, uint64_t most)
+{
+    uint64_t used = cgroup_used(group);
+
+    if (!most)
+        return cgroup_write(group, "memory.max", "max");
+    if (used <= most)
+        return cgroup_write_number(group, "memory.max", most);
+    log_warn("%s: memory.max is left as it is: %" PRIu64 " bytes are in use, above its limit of "
+             "%" PRIu64,
+             group, used, most);
+    return 0;
+}
+
+int cgroup_limit_at(const char *group, const struct cgroup_limits *limits)
+{
+    int errors[] = {0, 0, 0, 0}, err = 0;
+
+    errors[0] = cgroup_write_number(group, "cpu.weight", GUEST_WEIGHT);
+    if (limits->threads) {
+        /* The main thread and the pool's besides, and two for a new version of either. */
+        errors[1] = cgroup_write_number(group, "pids.max", limits->threads + 4u);
+        errors[2] = cgroup_limit_memory(group, cgroup_most(limits));
+    }
+    errors[3] = cgroup_write(group, "memory.swap.max", "0");
+    if (errors[3] == -ENOENT)
+        errors[3] = 0; /* a kernel without swap */
+    for (size_t i = 0; i < ARRAY_SIZE(errors) && !err; i++)
+        err = errors[i];
+    return err;
+}
+
 int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
                const struct cgroup_limits *limits, char text[WIRE_TEXT])
 {
@@ -213,16 +272,7 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
     int err = mkdir(path, 0755) ? -errno : 0;
     if (err)
         return cgroup_fail(text, err, "making", path);
-    err = cgroup_write_number(path, "cpu.weight", GUEST_WEIGHT);
-    /* The main thread and the pool's besides, and two for a new version of either. */
-    if (!err)
-        err = cgroup_write_number(path, "pids.max", limits->threads + 4u);
-    if (!err && limits->bytes)
-        err = cgroup_write_number(path, "memory.max", limits->bytes);
-    if (!err)
-        err = cgroup_write(path, "memory.swap.max", "0");
-    if (err == -ENOENT) /* a kernel without swap */
-        err = 0;
+    err = cgroup_limit_at(path, limits);
     if (!err)
         err = cgroup_write_number(path, "cgroup.procs", (uint64_t)pid);
     if (err) {
@@ -232,39 +282,19 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
     return 0;
 }
 
-int cgroup_raise_at(const char *group, uint64_t bytes)
-{
-    char path[FILE_PATH], text[32];
-    uint64_t most;
-
-    snprintf(path, sizeof(path), "%s/memory.max", group);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    ssize_t got = read(fd, text, sizeof(text) - 1);
-    int err = got < 0 ? -errno : 0;
-    close(fd);
-    if (err)
-        return err;
-    text[got] = '\0';
-    text[strcspn(text, "\n")] = '\0';
-    if (!strcmp(text, "max"))
-        return 0;
-    if (parse_u64(text, UINT64_MAX, &most) || most > UINT64_MAX - bytes / VOLUME_SHARE)
-        return -EINVAL;
-    return cgroup_write_number(group, "memory.max", most + bytes / VOLUME_SHARE);
-}
-
-void cgroup_raise(const struct cgroup *cgroup, uint32_t domid, uint64_t life, uint64_t bytes)
+void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
+                  const struct cgroup_limits *limits)
 {
     char path[FILE_PATH];
 
     if (!cgroup)
         return;
     cgroup_path(cgroup, domid, life, path);
-    int err = cgroup_raise_at(path, bytes);
-    if (err && err != -ENOENT)
-        log_warn("%s: memory.max cannot be raised for a volume: %s", path, strerror(-err));
+    if (access(path, F_OK))
+        return;
+    int err = cgroup_limit_at(path, limits);
+    if (err)
+        log_warn("%s: the limits cannot be written: %s", path, strerror(-err));
 }
 
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life)

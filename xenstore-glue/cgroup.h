@@ -17,10 +17,14 @@ enum cgroup_mode { CGROUP_AUTO, CGROUP_ON, CGROUP_OFF };
 
 struct cgroup;
 
-/* bytes: of memory, 0 for as many as there are. */
+/*
+ * What a worker gets.  For `volumes`, the bytes it has to serve, it may have memory besides: their
+ * index takes some however little of them is stored, since discards are remembered too.
+ */
 struct cgroup_limits {
-    uint32_t threads;
-    uint64_t bytes;
+    uint32_t threads; /* 0: neither these nor the memory it needs are known */
+    uint64_t memory;  /* bytes; 0: as many as there are, whatever the volumes */
+    uint64_t volumes;
 };
 
 /*
@@ -37,13 +41,16 @@ int cgroup_add(struct cgroup *cgroup, uint32_t domid, uint64_t life, pid_t pid,
                const struct cgroup_limits *limits, char text[WIRE_TEXT]);
 
 /*
- * Its worker gets `bytes` more of volumes to serve, whose index takes memory however little of them
- * is stored: discards are remembered too.  Harmless without a group, or a bound.
+ * All its limits are written, whatever was there: one of them is another now, or it is a life that an
+ * earlier daemon began, and a service manager that has stopped and started the unit meanwhile may
+ * have taken them away.  Those that are not known stay as they are, and so does memory.max when more
+ * is in use.  Harmless without a group; failures are logged.
  */
-void cgroup_raise(const struct cgroup *cgroup, uint32_t domid, uint64_t life, uint64_t bytes);
+void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
+                  const struct cgroup_limits *limits);
 
-/* The same for the group in the directory `group`: 0 or negative errno. */
-int cgroup_raise_at(const char *group, uint64_t bytes);
+/* The same for the group in the directory `group`: 0, or negative errno, the first of those that failed. */
+int cgroup_limit_at(const char *group, const struct cgroup_limits *limits);
 
 /* Its process has ended.  Harmless without a group. */
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life);

@@ -101,7 +101,7 @@ int kin_join(struct life *life, const struct kin *kin, char text[WIRE_TEXT])
         return 0;
     life->stubdom.domid = kin->domid;
     snprintf(life->stubdom.uuid, sizeof(life->stubdom.uuid), "%s", kin->uuid);
-    int err = life_note(life);
+    int err = life_note_worker(life);
     if (err)
         snprintf(text, WIRE_TEXT, "the guest's stub domain cannot be noted in %.100s: %s",
                  life->glue->policy->run_dir, strerror(-err));
@@ -142,7 +142,7 @@ void kin_leave(struct life *life, uint32_t domid)
         life_call(life, &msg, NULL, 0, KIN_PATIENCE, kin_parted, life);
     }
     memset(&life->stubdom, 0, sizeof(life->stubdom));
-    int err = life_note(life);
+    int err = life_note_worker(life);
     if (err)
         log_warn("guest %u: the end of its stub domain cannot be noted in %.100s: %s", life->domid,
                  life->glue->policy->run_dir, strerror(-err));

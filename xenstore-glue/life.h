@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
 #include "glue.h"
 #include "rules.h"
 #include "suspend_watch.h"
@@ -23,6 +24,8 @@
 
 #define LIFE_UUID     40
 #define LIFE_CHANNELS 4 /* frontend domids a guest: itself and its stub domain */
+
+struct vbd;
 
 enum life_phase {
     LIFE_RESUMING, /* found at start, its worker has not told all: hands off its guest */
@@ -55,9 +58,10 @@ struct life {
     char pool_spec[RULES_SPEC]; /* as the operator wrote it */
     struct wire_pool pool;      /* as the worker was told */
     struct wire_rates rates;
-    unsigned int users; /* vbds */
-    uint64_t volumes;   /* ids in use */
-    uint64_t allowed;   /* bytes of volumes that its memory was raised for */
+    unsigned int users;           /* vbds */
+    uint64_t volumes;             /* ids in use */
+    struct cgroup_limits limits;  /* its worker's; only life_limits.c writes */
+    uint32_t units[WIRE_VOLUMES]; /* GiB of each volume that count there; likewise */
     uint64_t doors;
     struct life_channel channels[LIFE_CHANNELS];
     char error[WIRE_TEXT];         /* why it is dead */
@@ -92,8 +96,12 @@ struct life *life_find(struct glue *glue, uint32_t domid);
 int life_start(struct life *life, char text[WIRE_TEXT]);
 uint64_t life_number(void);
 /* Its pid, guest and stub domain for the next daemon.  0 or negative errno: the former note stands. */
-int life_note(const struct life *life);
+int life_note_worker(const struct life *life);
 void life_remove_files(const struct life *life);
+
+/* A line into the file life_path() names, in place of what is there, which stays if that fails; 0 or
+ * negative errno. */
+int life_note(const struct life *life, const char *suffix, const char *text);
 
 /* 0; -EAGAIN while an earlier life of the guest has not ended (glue_changed() follows); else
  * negative errno and `text`. */
@@ -111,8 +119,18 @@ void life_join(struct life *life);
  * vbd_life_ended(), within `patience` ms. */
 bool life_leave(struct life *life, uint32_t patience);
 
-/* life_start.c: its worker may take the memory that its volumes need, as they are now. */
-void life_allow(struct life *life);
+/*
+ * life_limits.c.  confine: the limits of a worker that has been told nothing yet, from the life's pool
+ * (`pool` is its fd, or -1), and a control group with them; 0, or negative errno when it must not be
+ * without one, and life->error.  allow: its worker may take the memory that a volume of `bytes` needs,
+ * before it gets that.  allow_growth: the same for a volume it has, as far as its base is that large;
+ * nothing while `adopted`.  confine_again: limits as they were last noted; without a note pids.max and
+ * memory.max are left alone, now and by allow.
+ */
+int life_confine(struct life *life, int pool);
+void life_allow(struct life *life, int volume, uint64_t bytes);
+void life_allow_growth(struct vbd *vbd);
+void life_confine_again(struct life *life);
 
 /* A free volume or door id, or -1.  They are given back below. */
 int life_take_volume(struct life *life);

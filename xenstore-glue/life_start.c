@@ -2,27 +2,24 @@
 /*
  * life_start: a life's first steps: the guest's rules, pool, listening socket, process, HELLO.  Rules
  * are read for each life, so a change of files holds for the guests that start after it.
- * Two files stand for a life in <run-dir>/workers: a socket the worker listens on, and its pid with
- * its start time, its guest's UUID and its stub domain's domid and UUID, written by us alone, so that a
- * worker cannot point the next daemon's SIGKILL, or a tombstone, at somebody else, nor claim another
- * guest's frontends.
+ * Files stand for a life in <run-dir>/workers: a socket the worker listens on; its pid with its start
+ * time, its guest's UUID and its stub domain's domid and UUID, written by us alone, so that a worker
+ * cannot point the next daemon's SIGKILL, or a tombstone, at somebody else, nor claim another guest's
+ * frontends; and its limits (life_limits).
  */
 #include "life.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "extents.h"
 #include "kin.h"
 #include "log.h"
@@ -46,6 +43,8 @@ void life_remove_files(const struct life *life)
     life_path(life, "sock", path);
     unlink(path);
     life_path(life, "pid", path);
+    unlink(path);
+    life_path(life, "limits", path);
     unlink(path);
     life_path(life, "new", path);
     unlink(path);
@@ -86,38 +85,35 @@ static int life_listen(const struct life *life, char text[WIRE_TEXT])
     return err;
 }
 
-static int life_print_note(const struct life *life, int fd)
+int life_note(const struct life *life, const char *suffix, const char *text)
 {
-    const struct life_stubdom *stubdom = &life->stubdom;
-    pid_t pid = worker_pid(life->worker);
-    int n = dprintf(fd, "%d %llu %s", (int)pid, process_started(pid), life->uuid);
+    char path[LIFE_PATH], new[LIFE_PATH];
 
-    if (n >= 0 && stubdom->domid)
-        n = dprintf(fd, " %u %s", stubdom->domid, stubdom->uuid);
-    if (n >= 0)
-        n = dprintf(fd, "\n");
-    return n < 0 ? -errno : 0;
+    life_path(life, suffix, path);
+    life_path(life, "new", new);
+    int fd = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int err = dprintf(fd, "%s\n", text) < 0 ? -errno : 0;
+    if (close(fd) && !err)
+        err = -errno;
+    if (!err && rename(new, path))
+        err = -errno;
+    return err;
 }
 
-int life_note(const struct life *life)
+int life_note_worker(const struct life *life)
 {
-    char path[LIFE_PATH], fresh[LIFE_PATH];
+    const struct life_stubdom *stubdom = &life->stubdom;
+    char text[2 * LIFE_UUID + 60];
 
     if (!life->worker)
         return 0;
-    life_path(life, "pid", path);
-    life_path(life, "new", fresh);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
-    int err = life_print_note(life, fd);
-    if (close(fd) && !err)
-        err = -errno;
-    if (!err && rename(fresh, path))
-        err = -errno;
-    if (err)
-        unlink(fresh);
-    return err;
+    pid_t pid = worker_pid(life->worker);
+    int at = snprintf(text, sizeof(text), "%d %llu %s", (int)pid, process_started(pid), life->uuid);
+    if (stubdom->domid)
+        snprintf(text + at, sizeof(text) - (size_t)at, " %u %s", stubdom->domid, stubdom->uuid);
+    return life_note(life, "pid", text);
 }
 
 /* A guest without a name, or with one longer than a file's, has no file of its own. */
@@ -211,60 +207,6 @@ static void life_close_fds(const int fds[2])
             close(fds[i]);
 }
 
-/* The most memory its worker may have; 0: no bound, as for a directory in memory (tmpfs), whose files
- * are counted as their writer's. */
-static uint64_t life_memory(const struct life *life, int fd)
-{
-    struct statfs st;
-    uint64_t room = 0;
-
-    if (life->pool.kind == WIRE_POOL_DIR) {
-        if (fstatfs(fd, &st) || st.f_type == TMPFS_MAGIC || st.f_type == RAMFS_MAGIC)
-            return 0;
-        room = (uint64_t)st.f_blocks * (uint64_t)st.f_frsize;
-    }
-    return cgroup_memory(&life->pool, life->threads, room);
-}
-
-/* Before it is told anything.  Without groups, or with `auto` where it fails, it goes without. */
-static int life_confine(struct life *life, int pool)
-{
-    const struct glue *glue = life->glue;
-    char text[WIRE_TEXT];
-
-    if (!glue->cgroup)
-        return 0;
-    struct cgroup_limits limits = {.threads = life->threads, .bytes = life_memory(life, pool)};
-    int err = cgroup_add(glue->cgroup, life->domid, life->number, worker_pid(life->worker), &limits,
-                         text);
-    if (!err)
-        return 0;
-    if (glue->policy->cgroup != CGROUP_ON) {
-        log_warn("guest %u: its worker has no control group: %s", life->domid, text);
-        return 0;
-    }
-    snprintf(life->error, sizeof(life->error), "%s", text);
-    return err;
-}
-
-void life_allow(struct life *life)
-{
-    uint64_t bytes = 0;
-
-    list_for_each(it, &life->glue->vbds)
-    {
-        const struct vbd *vbd = container_of(it, struct vbd, link);
-
-        if (vbd->life == life && vbd->volume != VBD_NO_VOLUME && kin_is_first(vbd))
-            bytes += vbd->bytes;
-    }
-    /* What it was once allowed it keeps: memory that was used does not always come back. */
-    if (bytes <= life->allowed)
-        return;
-    cgroup_raise(life->glue->cgroup, life->domid, life->number, bytes - life->allowed);
-    life->allowed = bytes;
-}
-
 /* Its worker cannot stay; life->error says why. */
 static int life_give_up(struct life *life, int err, const int fds[2])
 {
@@ -290,7 +232,7 @@ int life_start(struct life *life, char text[WIRE_TEXT])
         life_close_fds(fds);
         return err;
     }
-    err = life_note(life);
+    err = life_note_worker(life);
     if (err) {
         /* The next daemon could not take it over. */
         snprintf(life->error, sizeof(life->error), "the worker's pid cannot be noted in %.100s: %s",

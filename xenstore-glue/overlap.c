@@ -40,13 +40,11 @@ bool overlap_is_base(struct glue *glue, uint64_t rdev)
     list_for_each(it, &glue->vbds)
     {
         const struct vbd *vbd = container_of(it, struct vbd, link);
-        const char *target = vbd->params;
+        const char *target = vbd_target(vbd);
         struct store_spec spec;
         char text[STORE_TEXT];
         struct stat st;
 
-        if (!strncmp(target, "aio:", 4))
-            target += 4;
         if (!target[0] || vbd->failure[0] || store_parse_volume(target, &spec, text) ||
             spec.blank || stat(spec.path, &st) || !S_ISBLK(st.st_mode))
             continue;

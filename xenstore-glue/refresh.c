@@ -3,7 +3,8 @@
  * refresh: a worker tells what has grown before it answers REFRESH, so that the answer to an operator
  * is what the vbds know by then.  A frontend is told by xenbus' table (connect_resize), one that
  * connects later by its connecting.
- * A worker may have been subverted: it may grow what grows, and no further than a volume can be.
+ * A worker may have been subverted: it may grow what grows, and no further than a volume can be.  For
+ * the memory that it may take its word is not enough (life_limits).
  */
 #include "refresh.h"
 
@@ -47,7 +48,7 @@ void refresh_grew(struct life *life, uint32_t volume, uint64_t bytes)
     vbd->was = vbd->bytes;
     vbd->bytes = bytes;
     vbd->grown = ++life->glue->grown;
-    life_allow(life);
+    life_allow_growth(vbd);
     glue_touched(life->glue, vbd->id.domid);
 }
 
@@ -61,15 +62,12 @@ int refresh_ask(struct life *life, worker_done *done, void *arg)
 
 static json_t *refresh_volume(struct glue *glue, const struct vbd *vbd)
 {
-    const char *target = vbd->params;
     char name[32];
 
-    if (!strncmp(target, "aio:", 4))
-        target += 4;
     path_device_name(name, vbd->id.devid);
     return json_pack("{s:I, s:o, s:s, s:o, s:I, s:I}", "domid", (json_int_t)vbd->id.domid, "name",
                      status_guest_name(glue, vbd->id.domid), "vdev", name, "base",
-                     status_string(target), "was", (json_int_t)vbd->was, "size",
+                     status_string(vbd_target(vbd)), "was", (json_int_t)vbd->was, "size",
                      (json_int_t)vbd->bytes);
 }
 

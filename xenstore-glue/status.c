@@ -110,16 +110,13 @@ static void status_volume_numbers(json_t *volume, const struct wire_stats_volume
 static json_t *status_volume(const struct vbd *vbd, bool numbers)
 {
     json_t *volume = json_object();
-    const char *target = vbd->params;
     char name[32];
 
-    if (!strncmp(target, "aio:", 4))
-        target += 4;
     path_device_name(name, vbd->id.devid);
     json_object_set_new(volume, "vdev", status_string(name));
     json_object_set_new(volume, "devid", status_number(vbd->id.devid));
     json_object_set_new(volume, "state", status_string(xenbus_word(vbd->backend)));
-    json_object_set_new(volume, "base", status_string(target));
+    json_object_set_new(volume, "base", status_string(vbd_target(vbd)));
     json_object_set_new(volume, "mode", status_string(vbd->readonly ? "r" : "w"));
     json_object_set_new(volume, "size", status_number(vbd->bytes));
     if (vbd->failure[0])

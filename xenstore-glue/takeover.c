@@ -98,8 +98,6 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     vbd->volume = VBD_READY;
     vbd->volume_id = (int)volume->id;
     vbd->bytes = volume->bytes;
-    if (kin_is_first(vbd))
-        life->allowed += volume->bytes;
     vbd->grows = volume->flags & WIRE_VOLUME_GROWS;
     vbd->readonly = readonly;
     vbd->adopted = true;
@@ -352,6 +350,7 @@ static int takeover_one(struct glue *glue, uint32_t domid, uint64_t number)
     life->timer.fire = takeover_look;
     loop_timer_set(glue->loop, &life->timer, TAKEOVER_LOOK);
     extents_adopt(glue, life);
+    life_confine_again(life);
     takeover_try(life);
     return 0;
 }

@@ -229,6 +229,10 @@ static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
             return false;
         }
         vbd->foreign = !same;
+        if (vbd->adopted && same) {
+            vbd->adopted = false;
+            life_allow_growth(vbd); /* while no daemon looked */
+        }
     }
     vbd->moved = vbd->moved || (vbd->backend == XENBUS_CLOSED && vbd->frontend != vbd->closed_at);
     if (vbd->foreign)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "glue.h"
 #include "life.h"
@@ -61,6 +62,12 @@ struct vbd {
 
 /* A vbd that nobody knows anything about yet; in the list.  NULL without memory. */
 struct vbd *vbd_new(struct glue *glue, const struct path_vbd *id);
+
+/* What the operator wrote as its target: libxl has put "aio:" before it. */
+static inline const char *vbd_target(const struct vbd *vbd)
+{
+    return vbd->params + (strncmp(vbd->params, "aio:", 4) ? 0 : 4);
+}
 
 struct vbd *vbd_find(struct glue *glue, const struct path_vbd *id);
 

@@ -284,6 +284,18 @@ check_gone() {
 	is "$name-grants" "$(grants "$domid")" 0
 }
 
+# check_product_gone CHANNELS: the end of a case whose guests have gone. The daemon stops, and nothing is left of
+# what it had; CHANNELS is what event_channels said before it started, when the kernel's log was marked
+check_product_gone() {
+	check daemon-stops daemon_stop
+	check bases-closed closed "$BED/bases/"
+	check pool-closed closed "$POOL"
+	is event-channels "$(event_channels)" "$1"
+	check kernel-log kernel_log_clean
+	sync
+	say "absent $case $seed"
+}
+
 # New lines in dom0's kernel log that tell of trouble
 kernel_log_clean() {
 	dmesg -x -c >>"$LOGS/kernel.log"

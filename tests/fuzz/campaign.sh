@@ -67,7 +67,7 @@ header() {
 
 `tests/fuzz/campaign.sh` runs a target until it has had enough executions and none of its last CPU minutes
 brought a new edge; each row is one such campaign, with both sanitizers.  "Quiet" is the CPU time since the
-last new edge.
+last new edge.  A target without a row has not been through a whole one yet.
 
 | date | commit | target | executions | CPU s | edges | last new edge at CPU s | quiet s | findings |
 |------|--------|--------|-----------:|------:|------:|-----------------------:|--------:|----------|

@@ -120,7 +120,10 @@ static void control_turn(uint32_t us)
 
 static void peer_come(struct peer *peer)
 {
-    *peer = (struct peer){.fd = kernel_socket()};
+    /* Not as a whole: its room for answers is large. */
+    peer->asked = peer->answered = peer->line = peer->filled = 0;
+    peer->shut = peer->excused = false;
+    peer->fd = kernel_socket();
     kernel_arrives(glue.control->source.fd, peer->fd);
 }
 

@@ -323,6 +323,9 @@ bool front_rests(const struct front *front)
         return true;
     if (front->closing)
         return false;
+    for (uint32_t i = 0; i < FRONT_SLOTS && !front->wild; i++)
+        if (front->flying[i].id)
+            return false;
     return list_empty(&front->queue->flight) &&
            view_word(&front->view, VIEW_REQ_PROD) == front->queue->ring.req_cons;
 }

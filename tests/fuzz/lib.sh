@@ -21,7 +21,7 @@ fuzz_run() {
     local build=$1 target=$2 seconds=$3 corpus=$4 log=$5
     mkdir -p "$corpus" "$build/findings" "tests/fuzz/corpus/$target"
     # shellcheck disable=SC2046 # a list
-    ASAN_OPTIONS=quarantine_size_mb=16:detect_stack_use_after_return=0 \
+    ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=5:detect_stack_use_after_return=0 \
         "$build/$target" $(fuzz_options "$target") -max_total_time="$seconds" \
         -artifact_prefix="$build/findings/$target-" "$corpus" "tests/fuzz/corpus/$target" >"$log" 2>&1
 }

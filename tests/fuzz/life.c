@@ -15,7 +15,6 @@
 #include "model.h"
 
 #define FRONTS 2u
-#define STEPS  120
 #define SETTLE 3000 /* turns */
 #define DOMID  7u
 
@@ -122,14 +121,5 @@ static void life_close(void)
         pump_close(pumps[i]);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    struct fuzz_input in = {data, size};
-
-    life_open(&in);
-    for (int i = 0; i < STEPS && in.left; i++)
-        life_step(&in);
-    life_settle();
-    life_close();
-    return 0;
-}
+const struct world_target world_target = {
+    .begin = life_open, .step = life_step, .settle = life_settle, .end = life_close};

@@ -12,7 +12,6 @@
 #include "model.h"
 
 #define CLIENTS 3u
-#define STEPS   120
 #define SETTLE  40000
 
 static struct world world;
@@ -120,14 +119,5 @@ static void nbd_end(void)
     world_close(&world);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    struct fuzz_input in = {data, size};
-
-    nbd_begin(&in);
-    for (int i = 0; i < STEPS && in.left; i++)
-        nbd_step(&in);
-    nbd_settle();
-    nbd_end();
-    return 0;
-}
+const struct world_target world_target = {
+    .begin = nbd_begin, .step = nbd_step, .settle = nbd_settle, .end = nbd_end};

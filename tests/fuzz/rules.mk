@@ -11,7 +11,7 @@ FUZZ_CHECKS := -fsanitize=address,undefined -fno-sanitize-recover=all
 FUZZ_FLAGS := -O2 -g -fno-omit-frame-pointer $(WARN) -MMD -MP -pthread
 # The scenery: neither checked nor looked at for coverage, so that time goes into production code.
 FUZZ_SCENERY := $(patsubst %,$(F)/obj/tests/%.o,fuzz/kernel fuzz/model fuzz/cunit fuzz/ringview fuzz/keysview \
-                  unit/rig unit/fake_aio unit/fake_hv unit/unit unit/ringkit)
+                  unit/rig unit/fake_aio unit/fake_hv unit/unit unit/ringkit unit/packet)
 $(FUZZ_SCENERY): FUZZ_CHECKS :=
 $(FUZZ_SCENERY): FUZZ_COVERAGE :=
 FUZZ_COVERAGE := -fsanitize=fuzzer-no-link
@@ -25,7 +25,7 @@ FUZZ_xenstore := tests/fuzz/keysview.c xenstore-glue/keys.c xenstore-glue/paths.
                  common/util.c $(wildcard common/store*.c)
 FUZZ_LIBS_xenstore := -linih -lblkid
 FUZZ_xenbus := xenstore-glue/xenbus.c
-FUZZ_wire := common/wire.c
+FUZZ_wire := common/wire.c tests/unit/packet.c
 
 # The data plane on fakes of its disks and of the hypervisor, turned by hand; see world.h and kernel.h.
 FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c cunit.c kernel.c turn_thread.c turn_keeper.c) \

@@ -10,34 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "fuzz.h"
+#include "packet.h"
 #include "wire.h"
 
 #define FDS_MOST (WIRE_FDS + 3)
 #define HEAD     offsetof(struct wire_msg, u)
 
 static int ends[2] = {-1, -1};
-
-static void raw_send(const void *bytes, size_t size, unsigned int nfds)
-{
-    union {
-        char bytes[CMSG_SPACE(FDS_MOST * sizeof(int))];
-        struct cmsghdr align;
-    } control = {.bytes = {0}};
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size};
-    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    if (nfds) {
-        header.msg_control = control.bytes;
-        header.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-        for (unsigned int i = 0; i < nfds; i++)
-            memcpy(CMSG_DATA(c) + i * sizeof(int), &ends[0], sizeof(int));
-    }
-    FUZZ_CHECK(sendmsg(ends[0], &header, MSG_NOSIGNAL) == (ssize_t)size);
-}
 
 static unsigned int count_fds(const int fds[WIRE_FDS], bool end)
 {
@@ -104,7 +83,7 @@ static void packet(struct fuzz_input *in)
         size = 1 + (fuzz_u8(in) | (size_t)fuzz_u8(in) << 8) % sizeof(bytes);
     if (size > HEAD)
         fuzz_take(in, bytes + HEAD, size - HEAD);
-    raw_send(bytes, size, nfds);
+    FUZZ_CHECK(packet_send(ends[0], bytes, size, nfds));
     int came = wire_receive(ends[1], &msg, fds);
     FUZZ_CHECK(came == 1 || came == -EPROTO);
     if (came != 1) {

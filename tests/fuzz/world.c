@@ -88,3 +88,15 @@ void world_close(struct world *world)
     limit_close(world->limit);
     FUZZ_CHECK(!kernel_open());
 }
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct fuzz_input in = {data, size};
+
+    world_target.begin(&in);
+    for (int i = 0; i < WORLD_STEPS && in.left; i++)
+        world_target.step(&in);
+    world_target.settle();
+    world_target.end();
+    return 0;
+}

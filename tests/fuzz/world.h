@@ -2,7 +2,8 @@
 /*
  * world: one guest for one input: the production volume, overlay, pool, lanes and threads of
  * tests/unit's rig, on disks in RAM, turned by the target.  Closing it checks that nothing is left
- * in flight, in the pool or in an arena.
+ * in flight, in the pool or in an arena.  An input's course is here too: LLVMFuzzerTestOneInput is
+ * world.c's, and the target says what its steps are.
  */
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H
@@ -13,6 +14,15 @@
 #include "rig.h"
 
 #define WORLD_SECTORS 1027u
+#define WORLD_STEPS   120
+
+/* The target's own.  settle: until whatever was asked is answered; end: nothing is left. */
+extern const struct world_target {
+    void (*begin)(struct fuzz_input *in);
+    void (*step)(struct fuzz_input *in);
+    void (*settle)(void);
+    void (*end)(void);
+} world_target;
 
 struct world {
     struct rig rig;

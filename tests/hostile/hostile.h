@@ -5,7 +5,8 @@
  * against the backend that serves its disk.
  *
  * Read main.c (rows and verdicts), lab.c (a connection, good I/O), ask.c (requests as one likes them),
- * then the plays: play_request.c, play_grant.c, play_ring.c, play_flood.c, play_race.c, play_keys.c.
+ * then the plays: play_request.c, play_grant.c, play_ring.c, play_flood.c, play_hammer.c, play_race.c,
+ * play_keys.c.
  * The handshake and a queue's grants are those of tests/sim/front.
  *
  * A play does its abuse and tells what it saw; whether that is right, and whether the ring is alive
@@ -84,8 +85,8 @@ struct play {
 };
 
 /* Ends with a name of NULL. */
-extern const struct play request_plays[], grant_plays[], ring_plays[], flood_plays[], race_plays[],
-    key_plays[];
+extern const struct play request_plays[], grant_plays[], ring_plays[], flood_plays[],
+    hammer_plays[], race_plays[], key_plays[];
 
 /* lab.c; 0 or -1, and why in lab->why */
 int lab_find(struct lab *lab, unsigned devid);

@@ -38,8 +38,8 @@ struct row {
     const struct play *play;
 };
 
-static const struct play *const all_plays[] = {request_plays, grant_plays, ring_plays,
-                                               flood_plays,   race_plays,  key_plays};
+static const struct play *const all_plays[] = {request_plays, grant_plays, ring_plays, flood_plays,
+                                               hammer_plays,  race_plays,  key_plays};
 static struct row rows[ROWS];
 static unsigned row_count, disks[DISKS], disk_count, closings;
 static int64_t closed_at[DISKS];

@@ -4,6 +4,8 @@
  * changes one field of all slots, or of the descriptors, as fast as it can.  Every request gets some
  * answer; which, nobody can know, and responses in the slots are overwritten too, so they are counted
  * only.  A read beyond an array is what the sanitised worker is for.
+ * The producer is changed likewise, and how far requests were taken until one value was too far nobody
+ * knows either: only that the device is closed then.
  */
 #include "hostile.h"
 
@@ -12,6 +14,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <xen/io/xenbus.h>
 
 #define RACE_BURST 16u
 
@@ -98,6 +102,25 @@ static void flip_everything(struct lab *lab, char *slot, uint64_t random)
     slot[random % lab->front.abi->slot] = (char)(random >> 16);
 }
 
+/* Three of eight are within the ring, though maybe behind what was taken from it; the others never. */
+static void flip_producer(struct lab *lab, char *slot, uint64_t random)
+{
+    const struct queue *queue = lab->queue;
+    uint32_t answered = atomic_load(queue_word(queue, RSP_PROD)), far = (uint32_t)(random >> 32);
+    uint32_t near = far % queue->slots;
+    const uint32_t values[] = {answered + near,
+                               answered + near,
+                               answered + queue->slots,
+                               answered + queue->slots + 1,
+                               answered + queue->slots + 1 + near,
+                               answered - 1 - near,
+                               answered + (1u << 31),
+                               far};
+
+    (void)slot;
+    atomic_store(queue_word(queue, REQ_PROD), values[random % 8]);
+}
+
 static void *race_run(void *arg)
 {
     struct race *race = arg;
@@ -177,7 +200,33 @@ static enum saw play_flip(struct lab *lab, char **args)
     return saw;
 }
 
+/* The producer is far ahead, behind, a ring too far, or right, whenever it is looked at */
+static enum saw play_flip_producer(struct lab *lab, char **args)
+{
+    unsigned down = 1u << XenbusStateClosing | 1u << XenbusStateClosed, tries = 0;
+    struct queue *queue = lab->queue;
+    static struct race race;
+
+    (void)args;
+    lab->wild = true;
+    for (unsigned i = 0; i < queue->slots; i++) {
+        struct ask ask = race_ask(lab, false, random_next(&lab->seed));
+
+        ask_put(queue, &ask);
+    }
+    race = (struct race){.lab = lab, .flip = flip_producer};
+    if (pthread_create(&race.thread, NULL, race_run, &race))
+        return wrong(lab, "no thread");
+    do
+        xenevtchn_notify(queue->xce, (evtchn_port_t)queue->port);
+    while (backend_wait(&lab->front, down, 50) == 99 && tries++ < PATIENCE_MS / 50);
+    atomic_store(&race.stop, true);
+    pthread_join(race.thread, NULL);
+    return lab_closed(lab);
+}
+
 const struct play race_plays[] = {
     {"flip", PLAY_OPEN, play_flip},
+    {"flip-producer", PLAY_OPEN, play_flip_producer},
     {NULL, PLAY_OPEN, NULL},
 };

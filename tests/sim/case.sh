@@ -167,6 +167,11 @@ worker_of() {
     listed ".guests[] | select(.domid == $1) | .worker_pid // empty"
 }
 
+# taken_back PID: guest 1 has that worker, and the daemon that has come knows all of its disks again
+taken_back() {
+    [ "$(listed '.guests[] | select(.domid == 1) | select(.state == null) | .worker_pid')" = "$1" ]
+}
+
 workers() {
     sed -n 's/.*guest [0-9]*: life [0-9]* begins, worker \([0-9]*\)$/\1/p' "$SIM/log/daemon" |
         sort -u | while read -r case_pid; do

@@ -26,7 +26,7 @@ asked_to_go() {
 # Requests answered so far.
 answered() {
     "$B/ephemctl" status --json |
-        jq ".guests[0].volumes[] | select(.devid == $1) | .reads + .writes"
+        jq -e ".guests[0].volumes[] | select(.devid == $1) | .reads + .writes"
 }
 
 # moves DEVID: the ring is served.
@@ -125,6 +125,32 @@ forced_hanging() {
     sim_destroy 1
 }
 
+uuid_refused() {
+    attach_only 1 51712 "$DISK/base" && not helper 1 51712 &&
+        backend 1 51712 hotplug-error | grep -F "ephemctl forget $unwatched_uuid"
+}
+
+# A request to suspend may have come while no daemon ran: who is torn from its disk then counts as
+# suspended.
+forced_unwatched() {
+    guest_up 1 && disk 1 51728 "$DISK/base" || return 1
+    unwatched_uuid=$("$B/ephemctl" status --json | jq -r '.guests[0].uuid')
+    front_beside 1 51712 verify 600s
+    front_beside 1 51728 verify 20s
+    sim_wait /local/domain/1/device/vbd/51712/state 4 -t 10 &&
+        sim_wait /local/domain/1/device/vbd/51728/state 4 -t 10 || return 1
+    unwatched_log=$(log_end) unwatched_worker=$(worker_of 1)
+    daemon_left && daemon_start && sim_until 20 taken_back "$unwatched_worker" && moves 51712 &&
+        "$B/tests/toolstack" force 1 51712 || return 1
+    sim_end KILL front.1.51712
+    complaints "$unwatched_log" |
+        grep -F "($unwatched_uuid) has ended in the middle of its work" || return 1
+    moves 51728 && front_ended 1.51728 && sim_destroy 1 || return 1
+    sim_domain 1 guest1 "$unwatched_uuid" && uuid_refused &&
+        "$B/ephemctl" forget "$unwatched_uuid" && sim_destroy 1 &&
+        sim_domain 1 guest1 "$unwatched_uuid" && disk 1 51712 "$DISK/base" && sim_destroy 1
+}
+
 # Nothing is left to wait for: somebody has removed the backend's directory, or the whole domain.
 removed() {
     for removed_path in $back/1/51712 /local/domain/1; do
@@ -147,5 +173,6 @@ check "one that was taken back leaves everything as it was" set_back
 check "--force takes a disk at work within the toolstack's time, its neighbour stays" forced
 check "also after a detach that was given up" forced_later
 check "and from a worker that hangs" forced_hanging
+check "forced on one of two after a restart: the UUID is refused until it is forgotten" forced_unwatched
 check "a backend or a domain that is removed is not waited for" removed
 case_end

@@ -264,6 +264,25 @@ other_name() {
         [ "$(listed '.daemon.pools | length')" = 0 ] && rm "$DISK/alias"
 }
 
+# Claims the device for 4 s, and writes $1 all over it if there is one.  The kernel, when it looks for
+# partitions, has it for a moment.
+claim_it() {
+    python3 -c 'import os, sys, time
+for _ in range(100):
+    try:
+        fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
+        break
+    except OSError as e:
+        why = e
+        time.sleep(0.1)
+else:
+    sys.exit("never free: %s" % why)
+os.pwrite(fd, sys.argv[2].encode() * (64 << 20), 0)
+os.fsync(fd)
+print("claimed", flush=True)
+time.sleep(4)' "$LOOP" "$1"
+}
+
 # Its guest and the daemon gone together, and somebody has the device when the next daemon starts.
 redone() {
     daemon_left && serve "" && up 1 && tell 1 fill && sim_until 10 filled $extents || return 1
@@ -271,11 +290,8 @@ redone() {
     sim_kill daemon
     kill -9 "$redone_worker"
     sim_until 5 gone "$redone_worker"
-    python3 -c 'import os, sys, time
-os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
-open(sys.argv[2], "w")
-time.sleep(4)' "$LOOP" "$SIM/claimed" &
-    sim_until 10 test -e "$SIM/claimed" || return 1
+    claim_it "" >"$SIM/claimed" &
+    sim_until 20 grep -q claimed "$SIM/claimed" || return 1
     serve "" && sim_destroy 1 && sim_domain 2 && attach_only 2 51712 blank:8M || return 1
     redone_status=0
     sleep 1
@@ -335,18 +351,17 @@ reused() {
 
 # The last worker of an earlier daemon is gone, and somebody is faster than we are.
 snatched() {
-    used "$1" && serve "$1" || return 1
+    # Stopped in mid-start it may have the device itself.
+    used "$1" && serve "$1" && sim_until 20 taken_back "$used_worker" || return 1
     snatched_daemon=$(cat "$SIM/pid/daemon")
     kill -STOP "$snatched_daemon"
     kill -9 "$used_worker"
-    sim_until 5 python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)' "$LOOP"
-    python3 -c 'import os, sys, time
-fd = os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
-os.pwrite(fd, b"y" * (64 << 20), 0)
-os.fsync(fd)
-print("written", flush=True)
-time.sleep(4)' "$LOOP" >"$SIM/snatcher" &
-    sim_until 10 grep -q written "$SIM/snatcher"
+    claim_it y >"$SIM/snatcher" &
+    sim_until 20 grep -q claimed "$SIM/snatcher" || {
+        kill -CONT "$snatched_daemon"
+        sim_destroy 1
+        return 1
+    }
     kill -CONT "$snatched_daemon"
     sleep 2
     snatched_status=0

@@ -73,10 +73,6 @@ END
         sim_until 5 gone "$broken_worker"
 }
 
-taken_back() {
-    [ "$(listed '.guests[] | select(.domid == 1) | select(.state == null) | .worker_pid')" = "$1" ]
-}
-
 # Stands in for a worker of another version: $1 is how it answers RESUME.
 stranger() {
     python3 - "$1" "$SIM/run/workers/7.9000000000000000000" >"$SIM/log/stranger" 2>&1 <<'END' &

@@ -255,17 +255,27 @@ static void driver_disturb(struct driver *driver)
         caller->ops->leave(caller, (uint32_t)(dice >> 32));
 }
 
+static bool driver_may_begin(const struct driver *driver, uint32_t round)
+{
+    uint32_t open = driver->load->open;
+
+    return round < driver->load->rounds && (!open || round < open);
+}
+
 static void *driver_run(void *arg)
 {
     struct driver *driver = arg;
     uint32_t round = 0;
 
     while (round < driver->load->rounds || driver->busy) {
-        for (; round < driver->load->rounds && driver->busy < CALLER_DEPTH; round++) {
+        for (; driver_may_begin(driver, round) && driver->busy < CALLER_DEPTH; round++) {
             driver_disturb(driver);
             driver_begin(driver, round);
         }
-        driver_turn(driver);
+        if (driver->busy)
+            driver_turn(driver);
+        else
+            unit_sleep(1);
     }
     driver->load->running--;
     free(driver);

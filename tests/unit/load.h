@@ -21,6 +21,7 @@ struct load {
     bool expected;   /* requests may be answered with an error */
     bool grows;      /* there will be more sectors */
     bool torn; /* discards may have been carried out in part then: their contract (overlay.h) */
+    _Atomic uint32_t open; /* rounds of each that may begin already; 0: all */
     /* Counted. */
     _Atomic uint32_t wrong, refused, lost, done, running;
     _Atomic uint32_t early; /* refused because they reach where nothing was known to be yet */

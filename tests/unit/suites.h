@@ -8,6 +8,7 @@
 #define UNIT_SUITES(X)                                                                             \
     X(syscalls)                                                                                    \
     X(cgroup)                                                                                      \
+    X(life_limits)                                                                                 \
     X(util)                                                                                        \
     X(log)                                                                                         \
     X(wire)                                                                                        \

@@ -13,45 +13,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "store.h"
+#include "storekit.h"
 #include "util.h"
 
-static char dir[64];
-static char path[128];
-
-static void dir_open(void)
-{
-    strcpy(dir, "/var/tmp/ephem-unit-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/base", dir);
-}
-
-static void dir_close(void)
-{
-    unlink(path);
-    rmdir(path);
-    CU_ASSERT_EQUAL(rmdir(dir), 0);
-}
+static struct storekit kit;
 
 static void file_make(off_t bytes)
 {
-    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    int fd = open(kit.path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 
     CU_ASSERT_FATAL(fd >= 0);
     CU_ASSERT_EQUAL(ftruncate(fd, bytes), 0);
     close(fd);
-}
-
-/* One line, printable, that ends and says something. */
-static bool is_line(const char *text)
-{
-    size_t n = strnlen(text, STORE_TEXT);
-
-    if (n < 10 || n >= STORE_TEXT)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (text[i] < ' ' || text[i] > '~')
-            return false;
-    return true;
 }
 
 static const struct {
@@ -111,12 +84,12 @@ static void specs(void)
     for (size_t i = 0; i < ARRAY_SIZE(bad_specs); i++) {
         memset(text, 0, sizeof(text));
         CU_ASSERT_EQUAL(store_parse_volume(bad_specs[i], &spec, text), -EINVAL);
-        CU_ASSERT(is_line(text));
+        CU_ASSERT(storekit_is_line(text));
     }
     char *lengthy = calloc(1, 3 * PATH_MAX);
     memset(lengthy, '/', 2 * PATH_MAX);
     CU_ASSERT_EQUAL(store_parse_volume(lengthy, &spec, text), -EINVAL);
-    CU_ASSERT(is_line(text));
+    CU_ASSERT(storekit_is_line(text));
     free(lengthy);
 }
 
@@ -130,7 +103,7 @@ static int try_base(const char *name, uint64_t size, struct store_base *base)
     unsigned int before = unit_fds();
     int err = store_open_base(&spec, base, text);
     if (err) {
-        CU_ASSERT(is_line(text));
+        CU_ASSERT(storekit_is_line(text));
         CU_ASSERT(strstr(text, "base ") == text);
         CU_ASSERT_EQUAL(unit_fds(), before);
     }
@@ -141,65 +114,65 @@ static void bad_bases(void)
 {
     struct store_base base;
 
-    dir_open();
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -ENOENT);
+    storekit_open(&kit);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -ENOENT);
     file_make(0);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EINVAL);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EINVAL);
     file_make(513);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EINVAL);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EINVAL);
     file_make(511);
-    CU_ASSERT_EQUAL(try_base(path, 512, &base), -EINVAL);
+    CU_ASSERT_EQUAL(try_base(kit.path, 512, &base), -EINVAL);
     char below[160];
-    snprintf(below, sizeof(below), "%s/x", path);
+    snprintf(below, sizeof(below), "%s/x", kit.path);
     CU_ASSERT_EQUAL(try_base(below, 0, &base), -ENOTDIR);
-    CU_ASSERT_EQUAL(try_base(dir, 0, &base), -EISDIR);
+    CU_ASSERT_EQUAL(try_base(kit.dir, 0, &base), -EISDIR);
     CU_ASSERT_EQUAL(try_base("/dev/null", 0, &base), -EINVAL);
-    unlink(path);
-    CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EINVAL);
-    unlink(path);
-    CU_ASSERT_EQUAL(symlink("base", path), 0);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -ELOOP);
-    dir_close();
+    unlink(kit.path);
+    CU_ASSERT_EQUAL(mkfifo(kit.path, 0600), 0);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EINVAL);
+    unlink(kit.path);
+    CU_ASSERT_EQUAL(symlink("file", kit.path), 0);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -ELOOP);
+    storekit_close(&kit);
 }
 
 static void unreadable(void)
 {
     struct store_base base;
 
-    dir_open();
+    storekit_open(&kit);
     file_make(4096);
-    chmod(path, 0);
+    chmod(kit.path, 0);
     if (geteuid() == 0)
         CU_ASSERT_EQUAL(seteuid(65534), 0);
-    chmod(dir, 0755);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EACCES);
+    chmod(kit.dir, 0755);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EACCES);
     if (getuid() == 0)
         CU_ASSERT_EQUAL(seteuid(0), 0);
-    dir_close();
+    storekit_close(&kit);
 }
 
 static void writers(void)
 {
     struct store_base base, second;
 
-    dir_open();
+    storekit_open(&kit);
     file_make(8192);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EBUSY);
+    int fd = open(kit.path, O_RDWR | O_CLOEXEC);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EBUSY);
     close(fd);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    fd = open(kit.path, O_RDONLY | O_CLOEXEC);
     CU_ASSERT_EQUAL(flock(fd, LOCK_EX), 0);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EBUSY);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EBUSY);
     close(fd);
-    CU_ASSERT_EQUAL_FATAL(try_base(path, 0, &base), 0);
-    CU_ASSERT_EQUAL_FATAL(try_base(path, 0, &second), 0);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    CU_ASSERT_EQUAL_FATAL(try_base(kit.path, 0, &base), 0);
+    CU_ASSERT_EQUAL_FATAL(try_base(kit.path, 0, &second), 0);
+    fd = open(kit.path, O_RDONLY | O_CLOEXEC);
     CU_ASSERT_EQUAL(flock(fd, LOCK_EX | LOCK_NB), -1);
     close(fd);
     close(base.fd);
     close(second.fd);
-    dir_close();
+    storekit_close(&kit);
 }
 
 /* Neither root nor the owner: no lease, so only what has no write bit can be trusted. */
@@ -209,20 +182,20 @@ static void strangers_base(void)
 
     if (geteuid() != 0)
         return;
-    dir_open();
+    storekit_open(&kit);
     file_make(4096);
-    chmod(dir, 0755);
-    chmod(path, 0644);
+    chmod(kit.dir, 0755);
+    chmod(kit.path, 0644);
     CU_ASSERT_EQUAL(seteuid(65534), 0);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), -EACCES);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), -EACCES);
     CU_ASSERT_EQUAL(seteuid(0), 0);
-    chmod(path, 0444);
+    chmod(kit.path, 0444);
     CU_ASSERT_EQUAL(seteuid(65534), 0);
-    CU_ASSERT_EQUAL(try_base(path, 0, &base), 0);
+    CU_ASSERT_EQUAL(try_base(kit.path, 0, &base), 0);
     CU_ASSERT_EQUAL(seteuid(0), 0);
     if (base.fd >= 0)
         close(base.fd);
-    dir_close();
+    storekit_close(&kit);
 }
 
 static void good_bases(void)
@@ -234,10 +207,10 @@ static void good_bases(void)
     struct store_base base;
     char text[STORE_TEXT];
 
-    dir_open();
+    storekit_open(&kit);
     file_make(8704);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        CU_ASSERT_EQUAL_FATAL(try_base(path, rows[i].asked, &base), 0);
+        CU_ASSERT_EQUAL_FATAL(try_base(kit.path, rows[i].asked, &base), 0);
         CU_ASSERT_EQUAL(base.base_bytes, rows[i].base);
         CU_ASSERT_EQUAL(base.bytes, rows[i].bytes);
         int flags = fcntl(base.fd, F_GETFL);
@@ -249,7 +222,7 @@ static void good_bases(void)
     }
     CU_ASSERT_EQUAL(store_open_base(&blank, &base, text), 0);
     CU_ASSERT(base.fd == -1 && base.base_bytes == 0 && base.bytes == 4096);
-    dir_close();
+    storekit_close(&kit);
 }
 
 int suite_store(void)

@@ -16,47 +16,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "store.h"
+#include "storekit.h"
 
 #define DEVICE_BYTES (16 << 20)
 #define DEVICE_TRIES 50 /* somebody else may want loop devices too */
 
-static char dir[64], path[128];
+static struct storekit kit;
 static char device[32];
 static int device_fd = -1;
 static uint32_t device_flags; /* of the next one, besides LO_FLAGS_AUTOCLEAR */
-
-/* Opens a spec; on failure nothing is left open and `words` are in the one line. */
-static int try_pool(const char *text_spec, struct store_pool *pool, const char *words)
-{
-    struct store_pool_spec spec;
-    char text[STORE_TEXT] = "";
-    unsigned int before = unit_fds();
-
-    CU_ASSERT_EQUAL_FATAL(store_parse_pool(text_spec, &spec, text), 0);
-    int err = store_open_pool(&spec, pool, text);
-    if (err) {
-        CU_ASSERT_PTR_NULL(strchr(text, '\n'));
-        CU_ASSERT(strstr(text, "pool ") == text);
-        CU_ASSERT_PTR_NOT_NULL(strstr(text, words));
-        CU_ASSERT_EQUAL(unit_fds(), before);
-        if (!words[0])
-            printf("unexpected: %s\n", text);
-    }
-    return err;
-}
-
-static void dir_open(void)
-{
-    strcpy(dir, "/var/tmp/ephem-unit-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/file", dir);
-}
-
-static void dir_close(void)
-{
-    unlink(path);
-    CU_ASSERT_EQUAL(rmdir(dir), 0);
-}
 
 /* Over `fd`; its number, or -1. */
 static int device_attach(int fd)
@@ -87,15 +55,15 @@ static bool device_open(const char *test, off_t bytes, const void *magic, size_t
         printf("skip store_device: %s: needs root and loop devices\n", test);
         return false;
     }
-    dir_open();
-    int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    storekit_open(&kit);
+    int fd = open(kit.path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     CU_ASSERT_EQUAL_FATAL(ftruncate(fd, bytes), 0);
     CU_ASSERT(pwrite(fd, magic, length, at) == (ssize_t)length);
     bool made = device_attach(fd) >= 0;
     close(fd);
     if (!made) {
         printf("skip store_device: %s: no loop device to be had: %s\n", test, strerror(errno));
-        dir_close();
+        storekit_close(&kit);
     }
     return made;
 }
@@ -104,7 +72,7 @@ static void device_close(void)
 {
     close(device_fd);
     device_fd = -1;
-    dir_close();
+    storekit_close(&kit);
 }
 
 static int try_device(const char *flags, struct store_pool *pool, const char *words)
@@ -112,7 +80,7 @@ static int try_device(const char *flags, struct store_pool *pool, const char *wo
     char spec[64];
 
     snprintf(spec, sizeof(spec), "block:%s%s", device, flags);
-    return try_pool(spec, pool, words);
+    return storekit_pool(spec, pool, words);
 }
 
 /* For as long as a duplicate lives nobody else gets it, with force and shared neither. */
@@ -227,7 +195,7 @@ static void mounted(void)
     if (!device_open(__func__, DEVICE_BYTES, "", 0, 0))
         return;
     snprintf(command, sizeof(command), "mkfs.ext4 -q %s >/dev/null 2>&1", device);
-    snprintf(mount_point, sizeof(mount_point), "%s/mnt", dir);
+    snprintf(mount_point, sizeof(mount_point), "%s/mnt", kit.dir);
     if (system(command)) {
         printf("skip store_device: mounted: mkfs.ext4 is missing\n");
         device_close();

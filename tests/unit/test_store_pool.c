@@ -13,20 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "store.h"
+#include "storekit.h"
 #include "util.h"
 
-static char dir[64], path[128];
-
-/* One line, printable, that says something. */
-static bool is_line(const char *text)
-{
-    size_t n = strnlen(text, STORE_TEXT);
-
-    for (size_t i = 0; i < n; i++)
-        if (text[i] < ' ' || text[i] > '~')
-            return false;
-    return n >= 10 && n < STORE_TEXT;
-}
+static struct storekit kit;
 
 static const struct {
     const char *spec;
@@ -94,51 +84,18 @@ static void specs(void)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         memset(text, 0, sizeof(text));
         CU_ASSERT_EQUAL(store_parse_pool(bad[i], &spec, text), -EINVAL);
-        CU_ASSERT(is_line(text));
+        CU_ASSERT(storekit_is_line(text));
         CU_ASSERT(strstr(text, "pool ") == text);
     }
     char *lengthy = calloc(1, 3 * PATH_MAX);
     memset(lengthy, '/', 2 * PATH_MAX);
     memcpy(lengthy, "block:", 6);
     CU_ASSERT_EQUAL(store_parse_pool(lengthy, &spec, text), -EINVAL);
-    CU_ASSERT(is_line(text));
+    CU_ASSERT(storekit_is_line(text));
     memcpy(lengthy, "//dir:", 6);
     CU_ASSERT_EQUAL(store_parse_pool(lengthy + 2, &spec, text), -EINVAL);
-    CU_ASSERT(is_line(text));
+    CU_ASSERT(storekit_is_line(text));
     free(lengthy);
-}
-
-/* Opens a spec; on failure nothing is left open and `words` are in the one line. */
-static int try_pool(const char *text_spec, struct store_pool *pool, const char *words)
-{
-    struct store_pool_spec spec;
-    char text[STORE_TEXT] = "";
-    unsigned int before = unit_fds();
-
-    CU_ASSERT_EQUAL_FATAL(store_parse_pool(text_spec, &spec, text), 0);
-    int err = store_open_pool(&spec, pool, text);
-    if (err) {
-        CU_ASSERT(is_line(text));
-        CU_ASSERT(strstr(text, "pool ") == text);
-        CU_ASSERT_PTR_NOT_NULL(strstr(text, words));
-        CU_ASSERT_EQUAL(unit_fds(), before);
-        if (!words[0])
-            printf("unexpected: %s\n", text);
-    }
-    return err;
-}
-
-static void dir_open(void)
-{
-    strcpy(dir, "/var/tmp/ephem-unit-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/file", dir);
-}
-
-static void dir_close(void)
-{
-    unlink(path);
-    CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
 static void directories(void)
@@ -147,26 +104,26 @@ static void directories(void)
     struct stat st;
     char spec[80];
 
-    CU_ASSERT_EQUAL(try_pool("dir:/nonexistent", &pool, "create it"), -ENOENT);
-    CU_ASSERT_EQUAL(try_pool("dir:/etc/passwd", &pool, "not a directory"), -ENOTDIR);
-    CU_ASSERT(try_pool("dir:/proc", &pool, "choose a") < 0);
-    dir_open();
-    snprintf(spec, sizeof(spec), "dir:%s", dir);
-    CU_ASSERT_EQUAL_FATAL(try_pool(spec, &pool, ""), 0);
+    CU_ASSERT_EQUAL(storekit_pool("dir:/nonexistent", &pool, "create it"), -ENOENT);
+    CU_ASSERT_EQUAL(storekit_pool("dir:/etc/passwd", &pool, "not a directory"), -ENOTDIR);
+    CU_ASSERT(storekit_pool("dir:/proc", &pool, "choose a") < 0);
+    storekit_open(&kit);
+    snprintf(spec, sizeof(spec), "dir:%s", kit.dir);
+    CU_ASSERT_EQUAL_FATAL(storekit_pool(spec, &pool, ""), 0);
     CU_ASSERT_EQUAL(pool.bytes, 0);
     CU_ASSERT_EQUAL(fstat(pool.fd, &st), 0);
     CU_ASSERT_EQUAL(st.st_nlink, 0);
     CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
     CU_ASSERT(fcntl(pool.fd, F_GETFL) & O_DIRECT);
     close(pool.fd);
-    dir_close();
+    storekit_close(&kit);
 }
 
 static void memory(void)
 {
     struct store_pool pool;
 
-    CU_ASSERT_EQUAL(try_pool("ram:9M,lz4", &pool, ""), 0);
+    CU_ASSERT_EQUAL(storekit_pool("ram:9M,lz4", &pool, ""), 0);
     CU_ASSERT(pool.fd == -1 && pool.bytes == 9 << 20);
 }
 
@@ -176,18 +133,18 @@ static void not_devices(void)
     struct store_pool pool;
     char spec[160];
 
-    dir_open();
-    snprintf(spec, sizeof(spec), "block:%s", path);
-    CU_ASSERT_EQUAL(try_pool(spec, &pool, "check the path"), -ENOENT);
-    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    CU_ASSERT_EQUAL(try_pool(spec, &pool, "not a block device"), -ENOTBLK);
-    unlink(path);
-    CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
-    CU_ASSERT_EQUAL(try_pool(spec, &pool, "not a block device"), -ENOTBLK);
-    snprintf(spec, sizeof(spec), "block:%s", dir);
-    CU_ASSERT_EQUAL(try_pool(spec, &pool, "not a block device"), -ENOTBLK);
-    CU_ASSERT_EQUAL(try_pool("block:/dev/null", &pool, "not a block device"), -ENOTBLK);
-    dir_close();
+    storekit_open(&kit);
+    snprintf(spec, sizeof(spec), "block:%s", kit.path);
+    CU_ASSERT_EQUAL(storekit_pool(spec, &pool, "check the path"), -ENOENT);
+    close(open(kit.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    CU_ASSERT_EQUAL(storekit_pool(spec, &pool, "not a block device"), -ENOTBLK);
+    unlink(kit.path);
+    CU_ASSERT_EQUAL(mkfifo(kit.path, 0600), 0);
+    CU_ASSERT_EQUAL(storekit_pool(spec, &pool, "not a block device"), -ENOTBLK);
+    snprintf(spec, sizeof(spec), "block:%s", kit.dir);
+    CU_ASSERT_EQUAL(storekit_pool(spec, &pool, "not a block device"), -ENOTBLK);
+    CU_ASSERT_EQUAL(storekit_pool("block:/dev/null", &pool, "not a block device"), -ENOTBLK);
+    storekit_close(&kit);
 }
 
 int suite_store_pool(void)

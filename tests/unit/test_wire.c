@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "packet.h"
 #include "util.h"
 #include "wire.h"
 
@@ -28,30 +29,6 @@ static void pair_close(void)
 {
     close(near);
     close(far);
-}
-
-/* What no well-behaved peer sends: any length, any number of descriptors. */
-static void send_raw(const void *bytes, size_t length, unsigned int nfds)
-{
-    union {
-        char bytes[CMSG_SPACE(16 * sizeof(int))];
-        struct cmsghdr align;
-    } control;
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
-    struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-
-    memset(&control, 0, sizeof(control));
-    if (nfds) {
-        header.msg_control = control.bytes;
-        header.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-        struct cmsghdr *c = CMSG_FIRSTHDR(&header);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-        for (unsigned int i = 0; i < nfds; i++)
-            memcpy(CMSG_DATA(c) + i * sizeof(int), &far, sizeof(int));
-    }
-    CU_ASSERT_EQUAL(sendmsg(far, &header, MSG_NOSIGNAL), (ssize_t)length);
 }
 
 static void round_trip(void)
@@ -121,7 +98,7 @@ static void wrong_sizes(void)
     for (unsigned int n = 0; n <= WIRE_FDS; n++) {
         for (size_t i = 0; i < ARRAY_SIZE(lengths); i++) {
             bytes->type = types[n % ARRAY_SIZE(types)];
-            send_raw(bytes, lengths[i], n);
+            CU_ASSERT(packet_send(far, bytes, lengths[i], n));
             CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
             CU_ASSERT(fds[0] == -1 && fds[1] == -1);
             CU_ASSERT_EQUAL(unit_fds(), before);
@@ -129,11 +106,11 @@ static void wrong_sizes(void)
     }
     /* One type's size is not another's. */
     bytes->type = WIRE_STATS;
-    send_raw(bytes, sizeof(*bytes), 0);
+    CU_ASSERT(packet_send(far, bytes, sizeof(*bytes), 0));
     CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
     size_t length = wire_size(bytes);
     bytes->type = WIRE_CONNECT;
-    send_raw(bytes, length, 0);
+    CU_ASSERT(packet_send(far, bytes, length, 0));
     CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
     pair_close();
     free(bytes);
@@ -147,8 +124,8 @@ static void surplus_descriptors(void)
     pair_open();
     unsigned int before = unit_fds();
     wire_start(&out, WIRE_STATS, 1);
-    for (unsigned int n = WIRE_FDS + 1; n <= 16; n++) {
-        send_raw(&out, wire_size(&out), n);
+    for (unsigned int n = WIRE_FDS + 1; n <= PACKET_FDS; n++) {
+        CU_ASSERT(packet_send(far, &out, wire_size(&out), n));
         CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
         CU_ASSERT(fds[0] == -1 && fds[1] == -1);
         CU_ASSERT_EQUAL(unit_fds(), before);
@@ -164,7 +141,7 @@ static void empty_packet(void)
 
     pair_open();
     unsigned int before = unit_fds();
-    send_raw("", 0, 1);
+    CU_ASSERT(packet_send(far, "", 0, 1));
     CU_ASSERT(wire_receive(near, &in, fds) <= 0);
     CU_ASSERT_EQUAL(unit_fds(), before);
     pair_close();
@@ -191,11 +168,11 @@ static void unterminated(void)
         wire_start(&out, rows[i].type, 1);
         char *string = (char *)&out + rows[i].offset;
         memset(string, 'x', rows[i].size);
-        send_raw(&out, wire_size(&out), 2);
+        CU_ASSERT(packet_send(far, &out, wire_size(&out), 2));
         CU_ASSERT_EQUAL(wire_receive(near, &in, fds), -EPROTO);
         CU_ASSERT_EQUAL(unit_fds(), before);
         string[rows[i].size - 1] = '\0';
-        send_raw(&out, wire_size(&out), 0);
+        CU_ASSERT(packet_send(far, &out, wire_size(&out), 0));
         CU_ASSERT_EQUAL(wire_receive(near, &in, fds), 1);
     }
     pair_close();

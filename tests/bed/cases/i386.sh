@@ -38,9 +38,4 @@ check power-off guest_wait_exit i386 120
 guest_results i386
 check end guest_said i386 end
 check_gone i386 "$domid" "$pids"
-check daemon-stops daemon_stop
-check bases-closed closed "$BED/bases/"
-is event-channels "$(event_channels)" "$channels"
-check kernel-log kernel_log_clean
-sync
-say "absent i386 $seed"
+check_product_gone "$channels"

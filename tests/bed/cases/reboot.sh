@@ -64,10 +64,4 @@ check end guest_said reboot end
 check_gone reboot "$domid" "$pids"
 is lives "$(grep -c '^GUEST: pass pristine' "$(guest_log reboot)")" 4
 is daemon-fds "$(fds "$DAEMON")" "$daemon_fds"
-check daemon-stops daemon_stop
-check bases-closed closed "$BED/bases/"
-check pool-closed closed "$POOL"
-is event-channels "$(event_channels)" "$channels"
-check kernel-log kernel_log_clean
-sync
-say "absent reboot $seed"
+check_product_gone "$channels"

@@ -27,6 +27,15 @@ started() {
 status_of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 group_of() { find "$groups" -maxdepth 1 -name "guest-$(guest_domid "$1")-*"; }
 limit_of() { cat "$(group_of "$1")/$2"; }
+limits_of() {
+	local file
+	for file in cpu.weight pids.max memory.max memory.swap.max; do limit_of "$1" "$file"; done | xargs
+}
+# As a service manager leaves them that takes the controllers away and gives them back.
+limits_lose() {
+	local file
+	for file in pids.max memory.max memory.swap.max; do echo max >"$(group_of "$1")/$file"; done
+}
 no_groups() { [ -z "$(find "$groups" -maxdepth 1 -name 'guest-*')" ]; }
 
 control_groups() {
@@ -111,9 +120,12 @@ guest_absent left || xl destroy left || true
 check left-ends guest_wait_exit left 60
 # The next daemon finds the groups, and is in its own.
 check daemon-killed daemon_stop KILL
+right_limits=$(limits_of right)
+limits_lose right
 check daemon-again daemon_start --threads 2 --cgroup on --verbose
 is daemon-group-again "$(cat "/proc/$DAEMON/cgroup")" 0::/blkback-ephem/daemon
 is right-group-again "$(cat "$(group_of right)/cgroup.procs")" "$right"
+is right-limits-again "$(limits_of right)" "$right_limits"
 check right-beats-on guest_beats right
 guest_tell right stop
 check right-power-off guest_wait_exit right 60

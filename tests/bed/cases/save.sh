@@ -32,10 +32,13 @@ goes_on() {
 	check "$1-beats" guest_beats walker
 }
 
-# refused_in NAME WORDS: in xl's own output, and in the daemon's log
+# refused_in NAME WORDS: in xl's own output, and in what the daemon logged since the last refusal
+log_read=0
+log_says() { tail -n "+$((log_read + 1))" "$DAEMON_LOG" | grep -F "$1"; }
 refused_in() {
 	check "$1-told-by-xl" grep -qF "$2" /run/xl.out
-	check "$1-in-the-log" grep -qF "$2" "$DAEMON_LOG"
+	check "$1-in-the-log" log_says "$2"
+	log_read=$(wc -l <"$DAEMON_LOG")
 }
 
 migrate() { xl_logged migrate -s "" walker "xl migrate-receive"; }
@@ -77,6 +80,7 @@ check daemon-again daemon_start --threads 2
 check copy-refused not xl_logged restore "$copies/copy"
 refused_in copy-restored "$refusal"
 check start-refused not guest_start_logged walker
+refused_in start "$refusal"
 check forget ephemctl forget "$uuid"
 check forgotten [ ! -e "$record" ]
 check start guest_start_logged walker
