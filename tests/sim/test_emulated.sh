@@ -144,6 +144,7 @@ not_for_pv() {
 
 # Connected and idle, until it is hung up on: a device model that stays.
 linger() {
+    rm -f "$SIM/linger"
     linger_socket=$(backend 1 51712 physical-device-path)
     model 1 python3 -c '
 import socket, struct, sys
@@ -160,7 +161,9 @@ print("hung up", flush=True)' "$linger_socket" >"$SIM/linger" 2>&1 &
 }
 
 hung_up() {
-    sim_until 10 grep -q "hung up" "$SIM/linger" && wait "$linger_pid"
+    sim_until 10 grep -q "hung up" "$SIM/linger" && wait "$linger_pid" && return 0
+    sed "s/^/    linger: /" "$SIM/linger"
+    return 1
 }
 
 # A disk goes although the device model is connected; the other one's socket stays.

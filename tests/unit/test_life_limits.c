@@ -16,7 +16,8 @@
 #include "vbd.h"
 
 #define GIB   ((uint64_t)1 << 30)
-#define ZEROS " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+#define ZEROS16 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+#define ZEROS   ZEROS16 ZEROS16 ZEROS16 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
 
 static char note_path[LIFE_PATH], note_text[1024];
 static int notes;
