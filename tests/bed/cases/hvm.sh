@@ -7,6 +7,9 @@
 #
 # GRUB lies in the base as anywhere: its first sector in the boot block that ext4 leaves free, the rest
 # in a file, found by sector numbers (grub-install does it so where there is no gap before a partition).
+#
+# By AHCI, which SeaBIOS reads by DMA: of IDE each sector costs it several instructions that qemu executes, some ten
+# minutes for the kernel here. So IDE, libxl's default, is for the long form.
 
 seed=$SEED-hvm
 dir=/var/lib/hvm-base
@@ -59,6 +62,7 @@ hvm_config() {
 		vga = "stdvga"
 		vnc = 0
 		device_model_version = "qemu-xen"
+		hdtype = "$([ -n "$LONG" ] && echo ide || echo ahci)"
 	END
 }
 
