@@ -152,6 +152,7 @@ install: all
 	install -D -m 644 dom0-tools/systemd/blkback-ephemd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/blkback-ephemd.service
 	install -D -m 755 $(B)/block-ephem $(DESTDIR)/etc/xen/scripts/block-ephem
 	for page in docs/*.[58]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -D -m 644 docs/service-qube.cfg $(DESTDIR)$(PREFIX)/share/doc/blkback-ephem/examples/service-qube.cfg
 	install -d -m 755 $(DESTDIR)/etc/blkback-ephem/domains
 	[ -e $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf ] || \
 		install -m 644 dom0-tools/blkback-ephem.conf $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf
