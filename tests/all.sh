@@ -52,7 +52,7 @@ command_of() {
     xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke hostile pvh'" ;;
     xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub neighbour'" ;;
     xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec hotplug'" ;;
-    xen-4) echo "make --no-print-directory check-xen CASES='hvm stubdom'" ;;
+    xen-4) echo "make --no-print-directory check-xen CASES='hvm stubdom softreset'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }

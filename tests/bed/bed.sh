@@ -163,7 +163,7 @@ make_xen() {
 }
 
 # HVM guests have no console at first: Xen logs what hvmloader, SeaBIOS and earlyprintk=xen say
-guests_level() { case " $CASES " in *" hvm "* | *" stubdom "*) echo all ;; *) echo warning ;; esac; }
+guests_level() { case " $CASES " in *" hvm "* | *" stubdom "* | *" softreset "*) echo all ;; *) echo warning ;; esac; }
 
 power_on() {
 	local disk args=() machine=(-accel "tcg,thread=single" -icount "shift=0,sleep=on" -smp 1)
