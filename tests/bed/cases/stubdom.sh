@@ -180,8 +180,9 @@ all_gone
 start_pair parted
 check parted-loads moves
 xl destroy "$stub" &
-xl destroy parted
-wait
+stub_destroyer=$!
+check parted-destroy xl destroy parted
+wait "$stub_destroyer" || true
 check parted-gone guest_gone parted
 all_gone
 
