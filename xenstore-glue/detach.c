@@ -100,6 +100,10 @@ static void detach_leave(struct vbd *vbd)
 {
     int id = vbd->volume_id;
 
+    const struct vbd *sibling = kin_sibling(vbd->life, vbd);
+
+    if (sibling)
+        life_allow_moved(vbd->life, id, sibling->volume_id);
     vbd->volume = VBD_DELETING;
     vbd->volume_id = -1;
     if (life_leave(vbd->life, detach_patience(vbd, DETACH_STEP)))

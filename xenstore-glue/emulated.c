@@ -12,7 +12,7 @@
  * asked for its options; so a connection is held, and nothing said on it, until the node agrees or
  * EMULATED_WAIT is over.  An NBD client waits for the server's greeting meanwhile.
  *
- * The check is here and not in the worker, which has no xenstore and is to have no way to accept anybody;
+ * The check is here and not in the worker, which has no xenstore and no NBD listener;
  * see blkback-ephem/guest_nbd.c.
  *
  * PV and PVH guests get none: nobody would ever connect, and what is not there is not attacked.  Nor do
@@ -52,6 +52,8 @@ struct emulated {
     struct loop_timer timer;
     struct held held[EMULATED_HELD];
     unsigned int count;
+    bool paused;    /* no connection is accepted until the timer fires */
+    bool directory; /* the path is below one of our own */
     struct log_limit limit;
     struct sockaddr_un address;
 };
@@ -78,15 +80,17 @@ static void emulated_give(struct vbd *vbd, int fd, pid_t pid)
     life_call(vbd->life, &msg, &fd, 1, EMULATED_PATIENCE, emulated_given, vbd->life);
 }
 
-/* The device model's process, 0 while there is none. */
+/* The device model's process, 0 while there is none, or another guest has the domid by now. */
 static pid_t emulated_model(const struct vbd *vbd)
 {
-    char path[PATH_ROOM];
+    char path[PATH_ROOM], uuid[LIFE_UUID];
     bool ours = false;
     uint64_t pid = 0;
 
     path_domain(path, vbd->id.domid, "image/device-model-pid");
-    if (!vbd->glue->xs || xenstore_read_u64(vbd->glue->xs, path, INT32_MAX, &pid) ||
+    if (!vbd->glue->xs || !vbd->seen || vbd->foreign || vbd->volume != VBD_READY ||
+        life_identify(vbd->glue, vbd->id.domid, uuid) || strcmp(uuid, vbd->life->uuid) != 0 ||
+        xenstore_read_u64(vbd->glue->xs, path, INT32_MAX, &pid) ||
         xenstore_is_ours(vbd->glue->xs, path, &ours) || !ours)
         return 0;
     return (pid_t)pid;
@@ -112,7 +116,7 @@ static void emulated_look(struct emulated *emulated)
     for (unsigned int i = 0; i < emulated->count; i++) {
         const struct held held = emulated->held[i];
 
-        if (model && held.pid == model && vbd->volume == VBD_READY)
+        if (model && held.pid == model)
             emulated_give(vbd, held.fd, held.pid);
         else if (loop_now() >= held.until)
             emulated_refuse(emulated, held.fd, held.pid, "it is not the guest's device model");
@@ -126,7 +130,23 @@ static void emulated_look(struct emulated *emulated)
 
 static void emulated_late(struct loop_timer *timer)
 {
-    emulated_look(container_of(timer, struct emulated, timer));
+    struct emulated *emulated = container_of(timer, struct emulated, timer);
+
+    if (emulated->paused)
+        emulated->paused = loop_add(emulated->vbd->glue->loop, &emulated->listener, EPOLLIN) != 0;
+    if (emulated->paused)
+        loop_timer_set(emulated->vbd->glue->loop, timer, EMULATED_WAIT);
+    emulated_look(emulated);
+}
+
+/* Without a descriptor left the listener would stay ready for ever. */
+static void emulated_pause(struct emulated *emulated)
+{
+    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+        return;
+    loop_remove(&emulated->listener);
+    emulated->paused = true;
+    loop_timer_set(emulated->vbd->glue->loop, &emulated->timer, EMULATED_WAIT);
 }
 
 static void emulated_accept(struct loop_source *source, uint32_t events)
@@ -137,8 +157,10 @@ static void emulated_accept(struct loop_source *source, uint32_t events)
     socklen_t len = sizeof(peer);
 
     (void)events;
-    if (fd < 0)
+    if (fd < 0) {
+        emulated_pause(emulated);
         return;
+    }
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) || peer.pid <= 0) {
         emulated_refuse(emulated, fd, 0, "the kernel does not say who it is");
     } else if (emulated->count == EMULATED_HELD) {
@@ -150,18 +172,26 @@ static void emulated_accept(struct loop_source *source, uint32_t events)
     }
 }
 
-/* As libxl notes it for each domain, where no guest may write.  A vbd that was taken over may have left
- * its life before it is met. */
-static bool emulated_is_wanted(const struct vbd *vbd)
+int emulated_is_hvm(struct glue *glue, uint32_t domid)
 {
     char path[PATH_ROOM], type[16];
     bool ours = false;
 
-    if (!vbd->life || vbd->id.domid != vbd->life->domid || !vbd->glue->xs)
-        return false;
-    snprintf(path, sizeof(path), "/libxl/%u/type", vbd->id.domid);
-    return !xenstore_read(vbd->glue->xs, path, type, sizeof(type)) && !strcmp(type, "hvm") &&
-           !xenstore_is_ours(vbd->glue->xs, path, &ours) && ours;
+    snprintf(path, sizeof(path), "/libxl/%u/type", domid);
+    int err = xenstore_read(glue->xs, path, type, sizeof(type));
+    if (err == -ENOENT || err == -EACCES || err == -E2BIG)
+        return 0;
+    if (!err)
+        err = xenstore_is_ours(glue->xs, path, &ours);
+    return err ? err : ours && !strcmp(type, "hvm");
+}
+
+/* A vbd that was taken over may have left its life before it is met. */
+static int emulated_is_wanted(const struct vbd *vbd)
+{
+    if (vbd->emulated || !vbd->life || vbd->id.domid != vbd->life->domid || !vbd->glue->xs)
+        return 0;
+    return emulated_is_hvm(vbd->glue, vbd->id.domid);
 }
 
 /* The umask is 0077 from main on.  What an earlier daemon left is removed. */
@@ -177,6 +207,7 @@ static int emulated_listen(struct emulated *emulated)
                       vbd->glue->policy->run_dir, vbd->id.domid);
     if (mkdir(path, 0700) && errno != EEXIST)
         return -errno;
+    emulated->directory = true;
     snprintf(path + at, sizeof(emulated->address.sun_path) - (size_t)at, "/%.30s.sock", name);
     unlink(path);
     emulated->listener.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -190,8 +221,13 @@ static int emulated_listen(struct emulated *emulated)
 
 int emulated_open(struct vbd *vbd, char text[WIRE_TEXT])
 {
-    if (vbd->emulated || !emulated_is_wanted(vbd))
-        return 0;
+    int wanted = emulated_is_wanted(vbd);
+
+    if (wanted < 0)
+        snprintf(text, WIRE_TEXT, "xenstore does not say of which type domain %u is: %s",
+                 vbd->id.domid, strerror(-wanted));
+    if (wanted <= 0)
+        return wanted;
     vbd->emulated = calloc(1, sizeof(*vbd->emulated));
     if (!vbd->emulated) {
         snprintf(text, WIRE_TEXT, "out of memory");
@@ -227,7 +263,7 @@ void emulated_close(struct vbd *vbd)
     }
     /* The guest's last one takes the directory along. */
     char *slash = strrchr(emulated->address.sun_path, '/');
-    if (slash) {
+    if (slash && emulated->directory) {
         *slash = '\0';
         rmdir(emulated->address.sun_path);
     }

@@ -10,9 +10,13 @@
 
 struct emulated;
 
+/* Whether it is an HVM guest, as libxl notes it for each domain where no guest may write: 1, 0 or negative
+ * errno.  0 where we may not read it: in a driver domain, whose disks no qemu emulates. */
+int emulated_is_hvm(struct glue *glue, uint32_t domid);
+
 /*
  * The vbd's volume is ready: a socket for it if its guest is an HVM guest, else nothing; nothing too
- * when xenstore cannot be asked.  0, or negative errno and `text`.
+ * without a xenstore.  0, or negative errno and `text`.
  */
 int emulated_open(struct vbd *vbd, char text[WIRE_TEXT]);
 

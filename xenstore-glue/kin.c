@@ -18,8 +18,6 @@
 #include "stubdom.h"
 #include "vbd.h"
 
-#define KIN_PATIENCE 20000 /* ms, to give handles back */
-
 struct kin_look {
     struct glue *glue;
     struct kin *kin;
@@ -102,28 +100,18 @@ int kin_join(struct life *life, const struct kin *kin, char text[WIRE_TEXT])
     life->stubdom.domid = kin->domid;
     snprintf(life->stubdom.uuid, sizeof(life->stubdom.uuid), "%s", kin->uuid);
     int err = life_note_worker(life);
-    if (err)
+    if (err) {
+        memset(&life->stubdom, 0, sizeof(life->stubdom));
         snprintf(text, WIRE_TEXT, "the guest's stub domain cannot be noted in %.100s: %s",
                  life->glue->policy->run_dir, strerror(-err));
-    else
+    } else {
         log_info("guest %u: domain %u is its stub domain", life->domid, kin->domid);
+    }
     return err;
-}
-
-static void kin_parted(void *arg, int error, const char *text)
-{
-    const struct life *life = arg;
-
-    if (error && error != -EPIPE)
-        log_error("guest %u: its worker keeps event channel handles of a stub domain that is gone: "
-                  "%s",
-                  life->domid, text[0] ? text : strerror(-error));
 }
 
 void kin_leave(struct life *life, uint32_t domid)
 {
-    struct wire_msg msg;
-
     if (!domid || life->stubdom.domid != domid)
         return;
     list_for_each(it, &life->glue->vbds)
@@ -133,14 +121,7 @@ void kin_leave(struct life *life, uint32_t domid)
         if (vbd->life == life && vbd->id.domid == domid)
             return;
     }
-    for (unsigned int i = 0; i < LIFE_CHANNELS; i++) {
-        if (life->channels[i].domid != domid || !life->channels[i].threads)
-            continue;
-        life->channels[i].threads = 0;
-        wire_start(&msg, WIRE_EVTCHN_DEL, 0);
-        msg.u.evtchn.domid = domid;
-        life_call(life, &msg, NULL, 0, KIN_PATIENCE, kin_parted, life);
-    }
+    life_channels_drop(life, domid);
     memset(&life->stubdom, 0, sizeof(life->stubdom));
     int err = life_note_worker(life);
     if (err)

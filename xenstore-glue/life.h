@@ -124,12 +124,14 @@ bool life_leave(struct life *life, uint32_t patience);
  * (`pool` is its fd, or -1), and a control group with them; 0, or negative errno when it must not be
  * without one, and life->error.  allow: its worker may take the memory that a volume of `bytes` needs,
  * before it gets that.  allow_growth: the same for a volume it has, as far as its base is that large;
- * nothing while `adopted`.  confine_again: limits as they were last noted; without a note pids.max and
- * memory.max are left alone, now and by allow.
+ * nothing while `adopted`.  allow_moved: what counted under one id counts under the other from now on.
+ * confine_again: limits as they were last noted; without a note pids.max and memory.max are left alone,
+ * now and by allow.
  */
 int life_confine(struct life *life, int pool);
 void life_allow(struct life *life, int volume, uint64_t bytes);
 void life_allow_growth(struct vbd *vbd);
+void life_allow_moved(struct life *life, int from, int to);
 void life_confine_again(struct life *life);
 
 /* A free volume or door id, or -1.  They are given back below. */
@@ -138,8 +140,10 @@ int life_take_door(struct life *life);
 void life_give_volume(struct life *life, int id);
 void life_give_door(struct life *life, int id);
 
-/* Each ring thread has a handle for `domid` or will have before the next question is answered. */
+/* life_channels.c.  Each ring thread has a handle for `domid` or will have before the next question is
+ * answered; drop: or none. */
 int life_channels(struct life *life, uint32_t domid);
+void life_channels_drop(struct life *life, uint32_t domid);
 
 /* A question to the worker; as worker_call(), -EPIPE when dead. */
 int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned int nfds,

@@ -97,3 +97,23 @@ bool mark_is_wanted(struct glue *glue, uint32_t domid)
     free(names);
     return wanted || xenstore_lost(glue->xs);
 }
+
+bool mark_find_stranger(struct glue *glue, uint32_t domid, uint32_t *devid)
+{
+    char path[PATH_ROOM];
+    char **names;
+    unsigned int count;
+    bool found = false;
+
+    snprintf(path, sizeof(path), PATH_BACKEND "/%u", domid);
+    if (xenstore_list(glue->xs, path, &names, &count))
+        return false;
+    for (unsigned int i = 0; i < count && !found; i++) {
+        struct path_vbd id = {.domid = domid};
+
+        found = !path_parse_id(names[i], UINT32_MAX, &id.devid) && !mark_is_ours(glue, &id);
+        *devid = id.devid;
+    }
+    free(names);
+    return found;
+}

@@ -43,7 +43,7 @@ bool question_check_volume(struct control_client *client)
         return control_refuse(client, vbd->failure);
     if (vbd && vbd->lost)
         return control_refuse(client, "the guest's worker died; start the guest again");
-    if (vbd && vbd->volume == VBD_READY)
+    if (vbd && vbd->volume == VBD_READY && !vbd->fresh && !vbd->foreign)
         return control_answer(client, json_pack("{s:b, s:s*}", "ok", 1, "nbd", emulated_path(vbd)));
     if (!vbd && scan_count(glue->scan) > client->scan &&
         !scan_passes_over(glue->scan, client->vbd.domid)) {

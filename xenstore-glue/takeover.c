@@ -235,7 +235,7 @@ static bool takeover_wanted(const struct life *life)
     uint32_t stubdom = life->stubdom.domid;
 
     return mark_is_wanted(life->glue, life->domid) ||
-           (stubdom && mark_is_wanted(life->glue, stubdom));
+           (stubdom && mark_is_wanted(life->glue, stubdom) && !kin_is_reused(life->glue, stubdom));
 }
 
 /* The process we noted, if it is still the same one: its pid and when it started; and its guest. */

@@ -190,9 +190,10 @@ static bool vbd_meet(struct vbd *vbd)
         bool same = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, vbd->params);
         path_backend(path, &vbd->id, "mode");
         bool writes = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, "w");
-        if (emulated_open(vbd, text))
+        same = same && writes == !vbd->readonly;
+        if (same && emulated_open(vbd, text))
             log_error("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, text);
-        return same && writes == !vbd->readonly;
+        return same;
     }
     path_backend(path, &vbd->id, "hotplug-status");
     int err = xenstore_read(xs, path, value, sizeof(value));

@@ -193,7 +193,7 @@ daemon_killed() {
     mkdir "$SIM/run/77" && python3 -c '
 import socket, sys
 socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$SIM/run/77/xvda.sock" || return 1
-    daemon_start && sim_until 10 [ "$(worker_of 1)" = "$killed_worker" ] || return 1
+    daemon_start && sim_until 10 taken_back "$killed_worker" || return 1
     sim_until 5 [ -S "$SIM/run/1/xvda.sock" ] && io 1 51712 'read -P 0x42 1M 64k' &&
         [ ! -e "$SIM/run/77" ] && sim_detach 1 51712 && hung_up && ends 1
 }
@@ -211,6 +211,27 @@ all_gone() {
         [ -z "$(sockets)" ]
 }
 
+# Its domid is another guest's before we were told: that one's device model is turned away.
+domid_comes_again() {
+    hvm_up 1 && io 1 51712 'write -P 0x42 1M 64k' || return 1
+    again_url=$(url 1 51712)
+    xenstore-write $dom/1/vm /vm/11111111-2222-3333-4444-555555555555 &&
+        ! model 1 nbdinfo --size "$again_url" && ends 1
+}
+
+# A disk without our script, which qemu would open itself: then no disk of this guest is served.
+without_script() {
+    hvm 1 && sim_attach 1 51728 "$DISK/other" && xenstore-write $back/1/51728/script /etc/xen/scripts/block-tap &&
+        attach_only 1 51712 "$DISK/base" || return 1
+    helper 1 51712 2>"$SIM/words" && { echo "it got a disk"; return 1; }
+    grep 'disk xvdb of this HVM guest has backendtype=tap without script=block-ephem' "$SIM/words" &&
+        [ -z "$(worker_of 1)" ] && xenstore-rm $back/1/51728 && ends 1 || return 1
+    # Of a PV or PVH guest no qemu opens anything.
+    sim_domain 2 && sim_attach 2 51728 "$DISK/other" &&
+        xenstore-write $back/2/51728/script /etc/xen/scripts/block-tap && disk 2 51712 "$DISK/base" &&
+        xenstore-rm $back/2/51728 && ends 2
+}
+
 case_begin --queues 4
 make_base "$DISK/base" $((16 << 20))
 make_base "$DISK/other" $((8 << 20))
@@ -219,6 +240,8 @@ check "emulated disk and ring are one volume" coherent
 check "both write at once" two_writers
 check "who is not the device model is turned away" strangers
 check "and so is one whom the guest names" guests_word
+check "and one of another guest with its domid" domid_comes_again
+check "a disk without script: none of them" without_script
 check "the device model's pid may come late" late_pid
 check "PV and PVH guests have no socket" not_for_pv
 check "a disk goes while the device model is connected" detached

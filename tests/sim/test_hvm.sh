@@ -4,65 +4,12 @@
 # HVM guests with a stub domain: guest G and its device model's domain S have the same disks, and both
 # are doors onto one volume in one worker, in any order of arrival and departure; who only says that
 # he is a stub domain gets nothing.
-#
-# G's frontend is a PV driver in the guest, S's the device model's: fxfront stands in for both.  One
-# that stays connected and does what it is told is driven through a FIFO (talker, tell).
 set -u
 
 # shellcheck source=tests/sim/case.sh
 . "$(dirname "$0")/case.sh"
-
-back=/local/domain/0/backend/vbd3
-dom=/local/domain
-
-# As libxl does before the stub domain gets its disks: S, G.
-pair() {
-    xenstore-write $dom/"$2"/image/device-model-domid "$1" && xenstore-write $dom/"$1"/target "$2"
-}
-
-# Guest G and stub domain S, paired, with one disk each; the guest's first, as with libxl.
-both_up() {
-    sim_domain "$1" && sim_domain "$2" "guest$1-dm" && disk "$1" 51712 "$DISK/base" &&
-        pair "$2" "$1" && disk "$2" 51712 "$DISK/base"
-}
-
-one_worker() {
-    [ -n "$(worker_of "$1")" ] && [ "$(worker_of "$1")" = "$(worker_of "$2")" ] &&
-        [ "$(workers | wc -l)" = 1 ] && return 0
-    listed .
-    return 1
-}
-
-# A frontend that stays and does what it is told: N, DEVID.
-talker() {
-    mkfifo "$SIM/to.$1.$2" || return 1
-    env LD_LIBRARY_PATH="$B/tests/fakexen" FAKEXEN_DOMID="$1" "$B/tests/fxfront" --devid "$2" \
-        --queues 2 <"$SIM/to.$1.$2" >"$SIM/log/front.$1.$2" 2>&1 &
-    echo $! >"$SIM/pid/front.$1.$2"
-    # Somebody keeps it open, so that the end of an echo is not the end.
-    sleep 1000 >"$SIM/to.$1.$2" &
-    echo $! >"$SIM/pid/keep.$1.$2"
-    sim_wait "$dom/$1/device/vbd/$2/state" 4 -t 20
-}
-
-# Tells it one command, and waits until it is done: `info` after it prints a line.
-tell() {
-    tell_log=$SIM/log/front.$1.$2
-    tell_before=$(grep -c '^sectors' "$tell_log")
-    tell_to=$SIM/to.$1.$2
-    shift 2
-    printf '%s\ninfo\n' "$*" >"$tell_to"
-    sim_until 20 told || { echo "not done: $*"; cat "$tell_log"; return 1; }
-}
-
-told() {
-    [ "$(grep -c '^sectors' "$tell_log")" -gt "$tell_before" ]
-}
-
-hang_up() {
-    sim_end TERM "keep.$1.$2"
-    rm "$SIM/to.$1.$2"
-}
+# shellcheck source=tests/sim/pairs.sh
+. "$(dirname "$0")/pairs.sh"
 
 # Rings of both, one wrote, the other reads it at once, to and fro.
 coherent() {
@@ -79,18 +26,6 @@ coherent() {
         [ "$(listed '.guests[] | select(.domid == 2) | .stubdom_of')" = 1 ] || return 1
     hang_up 1 51712 && hang_up 2 51712 && front_ended 1.51712 && front_ended 2.51712 &&
         ends 1 2
-}
-
-# They are destroyed one after the other; nothing is left of them.
-ends() {
-    for ends_one in "$@"; do
-        sim_destroy "$ends_one" || return 1
-    done
-    all_gone
-}
-
-all_gone() {
-    sim_until 5 no_workers && nobody_holds "$DISK/pool/" && nobody_holds "$DISK/base"
 }
 
 # The stub domain's disk before the guest's; the volume is the one the first has written.
@@ -154,25 +89,6 @@ grows() {
         [ "$(backend 2 51712 sectors)" = 12288 ] && ends 1 2
 }
 
-# How many event channel handles there are that may only talk to domain N.
-handles() {
-    "$B/tests/fxctl" gc >/dev/null
-    "$B/tests/fxctl" dump | grep -c "^handle for domain $1 alone"
-}
-
-no_handles() {
-    [ "$(handles "$1")" = 0 ]
-}
-
-# Both domains at work in the same blocks, up to the end of either: options and commands of the guest's.
-both_busy() {
-    both_up 1 2 || return 1
-    sim_front_bg 2 --mine 1/2/3 verify 600s
-    sim_front_bg 1 --mine 0/2/3 verify "${1:-600s}"
-    busy 1 && busy 2 || return 1
-    busy_worker=$(worker_of 1)
-}
-
 # The stub domain alone is destroyed: the guest's I/O goes on, and nothing of it stays.
 stub_crashes() {
     both_busy 4s || return 1
@@ -204,7 +120,7 @@ at_once() {
 
 # Guest UUID is not taken for one that was suspended.
 not_suspended() {
-    ! "$B/ephemctl" status | grep "^suspended: guest $1"
+    "$B/ephemctl" status >"$SIM/words" && ! grep "^suspended: guest $1" "$SIM/words"
 }
 
 # A new daemon takes both back; each can go as before.
@@ -229,8 +145,12 @@ taken_over_alone() {
     sim_kill daemon
     daemon_start && sim_until 10 one_worker 1 2 && sim_detach 1 51712 || return 1
     sim_kill daemon
-    daemon_start && sim_until 10 [ "$(worker_of 2)" = "$alone_worker" ] &&
+    daemon_start && sim_until 10 alone_again &&
         sim_front 2 check 1m 64k 4 && ends 1 2
+}
+
+alone_again() {
+    [ "$(listed '.guests[] | select(.domid == 2) | select(.state == null) | .worker_pid')" = "$alone_worker" ]
 }
 
 # Destroyed, both, while no daemon runs.

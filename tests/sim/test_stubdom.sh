@@ -1,0 +1,81 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What is kept of a guest's stub domain: with the guest's life, in its files, and against its next daemon.
+set -u
+
+# shellcheck source=tests/sim/case.sh
+. "$(dirname "$0")/case.sh"
+# shellcheck source=tests/sim/pairs.sh
+. "$(dirname "$0")/pairs.sh"
+
+# The guest's disks connect and connect again after the stub domain, whose ring was the first, has gone.
+reconnects() {
+    both_up 1 2 && talker 2 51712 && talker 1 51712 || return 1
+    reconnects_log=$(log_end)
+    hang_up 2 51712 && front_ended 2.51712 && sim_destroy 2 && sim_until 5 no_handles 2 &&
+        disk 1 51728 "$DISK/other" && sim_front 1 --devid 51728 pattern 0 64k 1 &&
+        sim_front 1 --devid 51728 check 0 64k 1 || return 1
+    complaints "$reconnects_log"
+    [ -z "$(complaints "$reconnects_log")" ] && [ "$(handles 1)" = 2 ] && hang_up 1 51712 &&
+        front_ended 1.51712 && ends 1
+}
+
+limits() {
+    cut -d' ' -f3-6 "$SIM"/run/workers/1.*.limits
+}
+
+# A volume counts once, under whatever name it has, also when its first name has gone and is another's.
+counts_once() {
+    both_up 1 2 && disk 1 51744 "$DISK/five" && disk 2 51744 "$DISK/five" || return 1
+    [ "$(limits)" = "1 0 5 0" ] || { limits; return 1; }
+    sim_detach 1 51744 && [ "$(limits)" = "1 0 0 5" ] && disk 1 51760 "$DISK/six" &&
+        [ "$(limits)" = "1 0 6 5" ] || { limits; return 1; }
+    # The second of two that goes takes nothing along.
+    disk 1 51744 "$DISK/five" && sim_detach 1 51744 && [ "$(limits)" = "1 0 6 5" ] || { limits; return 1; }
+    ends 1 2
+}
+
+# A note of old names a stub domain whose domid is a guest's by now: that guest's life is its own.
+old_note() {
+    sim_domain 1 && sim_domain 2 && disk 1 51712 "$DISK/base" && disk 2 51712 "$DISK/base" || return 1
+    sim_front_bg 2 verify 8s
+    busy 2 || return 1
+    old_worker=$(worker_of 2)
+    sim_kill daemon
+    for old_file in "$SIM"/run/workers/1.*.pid; do
+        echo "$(cat "$old_file") 2 11111111-2222-3333-4444-555555555555" >"$SIM/note" && cp "$SIM/note" "$old_file"
+    done
+    daemon_start && sim_until 10 old_again && front_ended 2 && [ "$(worker_of 2)" = "$old_worker" ] && ends 1 2
+}
+
+old_again() {
+    [ "$(listed '.guests[] | select(.domid == 2) | select(.state == null) | .worker_pid')" = "$old_worker" ] &&
+        [ "$(listed '.guests[] | select(.domid == 2) | .volumes | length')" = 1 ]
+}
+
+# A stub domain that cannot be noted gets no disk, not the second one either; once it can be, both.
+not_noted() {
+    sim_domain 1 && sim_domain 2 && disk 1 51712 "$DISK/base" && disk 1 51728 "$DISK/other" && pair 2 1 || return 1
+    for noted_file in "$SIM"/run/workers/1.*.pid; do mkdir "${noted_file%pid}new" || return 1; done
+    for noted_disk in 51712:base 51728:other; do
+        noted_base=$DISK/${noted_disk#*:} noted_disk=${noted_disk%:*}
+        attach_only 2 $noted_disk "$noted_base" || return 1
+        helper 2 $noted_disk 2>"$SIM/words" && { echo "it got a disk"; return 1; }
+        grep "stub domain cannot be noted" "$SIM/words" || { cat "$SIM/words"; return 1; }
+        "$B/tests/toolstack" force 2 $noted_disk
+    done
+    rmdir "$SIM"/run/workers/1.*.new && disk 2 51712 "$DISK/base" && disk 2 51728 "$DISK/other" && one_worker 1 2 &&
+        grep -q ' 2 ' "$SIM"/run/workers/1.*.pid && ends 1 2
+}
+
+case_begin --queues 4
+make_base "$DISK/base" $((16 << 20))
+make_base "$DISK/other" $((8 << 20))
+truncate -s 5G "$DISK/five"
+truncate -s 6G "$DISK/six"
+check "the guest connects again after its stub domain" reconnects
+check "a volume of two names counts once" counts_once
+check "an old note takes no guest's disks" old_note
+check "a stub domain that cannot be noted gets nothing" not_noted
+case_end
