@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # for whoever sources this
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # pairs.sh - an HVM guest G and its stub domain S, for cases.  G's frontend is a PV driver in the guest, S's the

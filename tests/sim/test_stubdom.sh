@@ -21,19 +21,19 @@ reconnects() {
         front_ended 1.51712 && ends 1
 }
 
-limits() {
-    cut -d' ' -f3-6 "$SIM"/run/workers/1.*.limits
+# What is noted of the first volumes, in GiB.
+limits_are() {
+    cut -d' ' -f3-6 "$SIM"/run/workers/1.*.limits | tee "$SIM/words"
+    [ "$(cat "$SIM/words")" = "$*" ]
 }
 
 # A volume counts once, under whatever name it has, also when its first name has gone and is another's.
 counts_once() {
     both_up 1 2 && disk 1 51744 "$DISK/five" && disk 2 51744 "$DISK/five" || return 1
-    [ "$(limits)" = "1 0 5 0" ] || { limits; return 1; }
-    sim_detach 1 51744 && [ "$(limits)" = "1 0 0 5" ] && disk 1 51760 "$DISK/six" &&
-        [ "$(limits)" = "1 0 6 5" ] || { limits; return 1; }
+    limits_are 1 0 5 0 && sim_detach 1 51744 && limits_are 1 0 0 5 && disk 1 51760 "$DISK/six" &&
+        limits_are 1 0 6 5 || return 1
     # The second of two that goes takes nothing along.
-    disk 1 51744 "$DISK/five" && sim_detach 1 51744 && [ "$(limits)" = "1 0 6 5" ] || { limits; return 1; }
-    ends 1 2
+    disk 1 51744 "$DISK/five" && sim_detach 1 51744 && limits_are 1 0 6 5 && ends 1 2
 }
 
 # A note of old names a stub domain whose domid is a guest's by now: that guest's life is its own.
@@ -60,10 +60,10 @@ not_noted() {
     for noted_file in "$SIM"/run/workers/1.*.pid; do mkdir "${noted_file%pid}new" || return 1; done
     for noted_disk in 51712:base 51728:other; do
         noted_base=$DISK/${noted_disk#*:} noted_disk=${noted_disk%:*}
-        attach_only 2 $noted_disk "$noted_base" || return 1
-        helper 2 $noted_disk 2>"$SIM/words" && { echo "it got a disk"; return 1; }
+        attach_only 2 "$noted_disk" "$noted_base" || return 1
+        helper 2 "$noted_disk" 2>"$SIM/words" && { echo "it got a disk"; return 1; }
         grep "stub domain cannot be noted" "$SIM/words" || { cat "$SIM/words"; return 1; }
-        "$B/tests/toolstack" force 2 $noted_disk
+        "$B/tests/toolstack" force 2 "$noted_disk"
     done
     rmdir "$SIM"/run/workers/1.*.new && disk 2 51712 "$DISK/base" && disk 2 51728 "$DISK/other" && one_worker 1 2 &&
         grep -q ' 2 ' "$SIM"/run/workers/1.*.pid && ends 1 2
