@@ -69,6 +69,27 @@ not_noted() {
         grep -q ' 2 ' "$SIM"/run/workers/1.*.pid && ends 1 2
 }
 
+# A guest with volumes of its own cannot become a stub domain.
+own_volumes() {
+    sim_domain 1 && sim_domain 3 && disk 1 51712 "$DISK/base" && disk 3 51712 "$DISK/base" || return 1
+    own_worker=$(worker_of 3)
+    pair 3 1 && attach_only 3 51728 "$DISK/other" || return 1
+    helper 3 51728 2>"$SIM/words" && { echo "it got a disk"; return 1; }
+    grep "domain 3 has volumes of its own and cannot become a stub domain" "$SIM/words" &&
+        "$B/tests/toolstack" force 3 51728 && [ "$(worker_of 3)" = "$own_worker" ] && sim_front 3 readsha 0 64k &&
+        ends 1 3
+}
+
+# A new stub domain of the guest has its disk when the first has gone, and not before.
+one_at_a_time() {
+    both_up 1 2 && sim_front 1 pattern 0 64k 1 && sim_domain 3 && pair 3 1 && attach_only 3 51712 "$DISK/base" || return 1
+    helper 3 51712 >"$SIM/words" 2>&1 &
+    time_helper=$!
+    sleep 2
+    kill -0 "$time_helper" && [ -z "$(worker_of 3)" ] && sim_destroy 2 && wait "$time_helper" && one_worker 1 3 &&
+        sim_front 3 check 0 64k 1 && ends 1 3
+}
+
 case_begin --queues 4
 make_base "$DISK/base" $((16 << 20))
 make_base "$DISK/other" $((8 << 20))
@@ -78,4 +99,6 @@ check "the guest connects again after its stub domain" reconnects
 check "a volume of two names counts once" counts_once
 check "an old note takes no guest's disks" old_note
 check "a stub domain that cannot be noted gets nothing" not_noted
+check "a guest with volumes of its own is no stub domain" own_volumes
+check "one stub domain at a time" one_at_a_time
 case_end
