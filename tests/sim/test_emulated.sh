@@ -10,9 +10,8 @@ set -u
 
 # shellcheck source=tests/sim/case.sh
 . "$(dirname "$0")/case.sh"
-
-back=/local/domain/0/backend/vbd3
-dom=/local/domain
+# shellcheck source=tests/sim/pairs.sh
+. "$(dirname "$0")/pairs.sh"
 
 hvm() {
     sim_domain "$1" && xenstore-write "/libxl/$1/type" hvm
@@ -49,6 +48,12 @@ io() {
 
 sockets() {
     find "$SIM/run" -path "$SIM/run/workers" -prune -o -type s -name 'xvd*' -print
+}
+
+# No socket either.
+all_gone() {
+    sim_until 5 no_workers && nobody_holds "$DISK/pool/" && nobody_holds "$DISK/base" &&
+        [ -z "$(sockets)" ]
 }
 
 # Two disks of one guest and one of another: each is the right one, and the device model sees its bytes.
@@ -196,19 +201,6 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$SIM/run/77/xvda.sock" || retu
     daemon_start && sim_until 10 taken_back "$killed_worker" || return 1
     sim_until 5 [ -S "$SIM/run/1/xvda.sock" ] && io 1 51712 'read -P 0x42 1M 64k' &&
         [ ! -e "$SIM/run/77" ] && sim_detach 1 51712 && hung_up && ends 1
-}
-
-# They are destroyed one after the other; nothing is left of them.
-ends() {
-    for ends_one in "$@"; do
-        sim_destroy "$ends_one" || return 1
-    done
-    all_gone
-}
-
-all_gone() {
-    sim_until 5 no_workers && nobody_holds "$DISK/pool/" && nobody_holds "$DISK/base" &&
-        [ -z "$(sockets)" ]
 }
 
 # Its domid is another guest's before we were told: that one's device model is turned away.
