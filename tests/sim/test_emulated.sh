@@ -26,7 +26,7 @@ model() {
     model_pid=$dom/$1/image/device-model-pid
     shift
     # shellcheck disable=SC2016 # of the inner shell
-    timeout 30 sh -c 'xenstore-write "$0" $$ && exec "$@"' "$model_pid" "$@"
+    timeout 60 sh -c 'xenstore-write "$0" $$ && exec "$@"' "$model_pid" "$@"
 }
 
 # What libxl makes of the node: N, DEVID.
@@ -198,6 +198,39 @@ socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$SIM/run/77/xvda.sock" || retu
         [ ! -e "$SIM/run/77" ] && sim_detach 1 51712 && hung_up && ends 1
 }
 
+# A device model that asks much through some sockets of its four disks and reads no answer.
+greedy() {
+    hvm_up 1 || return 1
+    for greedy_devid in 51728 51744 51760; do
+        disk 1 $greedy_devid "$DISK/other" || return 1
+    done
+    rm -f "$SIM/greedy"
+    model 1 python3 "$(dirname "$0")/greedy.py" "$@" >"$SIM/greedy" 2>&1 &
+    greedy_pid=$!
+    sim_until 20 grep '^greedy' "$SIM/greedy"
+}
+
+greedy_ends() {
+    cat "$SIM/greedy"
+    kill "$greedy_pid" && ends 1
+}
+
+# Whatever is held through all sockets together, the rings have their half: at once, not only when
+# somebody has been hung up on.
+rings_half() {
+    greedy - "$SIM/run/1/xvda.sock" "$SIM/run/1/xvdb.sock" || return 1
+    [ "$(sed -n 's/^greedy //p' "$SIM/greedy")" -gt 16 ] || return 1 # not of one socket only
+    sim_front_bg 1 --queues 2 --indirect 64 verify 100
+    rings_pid=$(cat "$SIM/pid/front.1")
+    sim_until 7 not kill -0 "$rings_pid" && front_ended 1 && greedy_ends
+}
+
+# Who moves nothing makes room in the end, for a client of another socket too.
+hogs_hung_up() {
+    greedy "$SIM/run/1/xvdd.sock" "$SIM/run/1/xvda.sock" "$SIM/run/1/xvdb.sock" "$SIM/run/1/xvdc.sock" &&
+        sim_until 25 grep '^served' "$SIM/greedy" && greedy_ends
+}
+
 # They are destroyed one after the other; nothing is left of them.
 ends() {
     for ends_one in "$@"; do
@@ -221,6 +254,8 @@ check "who is not the device model is turned away" strangers
 check "and so is one whom the guest names" guests_word
 check "the device model's pid may come late" late_pid
 check "PV and PVH guests have no socket" not_for_pv
+check "clients that read nothing leave the rings their half" rings_half
+check "and make room for those of another socket" hogs_hung_up
 check "a disk goes while the device model is connected" detached
 check "a guest goes in the middle of it" destroyed
 check "a killed worker leaves no socket" worker_killed
