@@ -5,7 +5,7 @@
  *
  * The worker gets connections and no listening socket: the daemon listens, knows from xenstore who the
  * device model is, and asks the kernel who has connected.  So a worker that its guest has taken over
- * can accept nobody and look nobody up; it has what it had before, and a stream of its own guest's
+ * has no NBD listener and can look nobody up; it has what it had before, and a stream of its own guest's
  * device model.
  * Connections are not told at RESUME: a daemon that comes back listens anew, those there are go on.
  */

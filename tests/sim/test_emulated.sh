@@ -25,7 +25,7 @@ model() {
     model_pid=$dom/$1/image/device-model-pid
     shift
     # shellcheck disable=SC2016 # of the inner shell
-    timeout 30 sh -c 'xenstore-write "$0" $$ && exec "$@"' "$model_pid" "$@"
+    timeout 60 sh -c 'xenstore-write "$0" $$ && exec "$@"' "$model_pid" "$@"
 }
 
 # What libxl makes of the node: N, DEVID.
@@ -211,6 +211,39 @@ domid_comes_again() {
         ! model 1 nbdinfo --size "$again_url" && ends 1
 }
 
+# A device model that asks much through some sockets of its four disks and reads no answer.
+greedy() {
+    hvm_up 1 || return 1
+    for greedy_devid in 51728 51744 51760; do
+        disk 1 $greedy_devid "$DISK/other" || return 1
+    done
+    rm -f "$SIM/greedy"
+    model 1 python3 "$(dirname "$0")/greedy.py" "$@" >"$SIM/greedy" 2>&1 &
+    greedy_pid=$!
+    sim_until 20 grep '^greedy' "$SIM/greedy"
+}
+
+greedy_ends() {
+    cat "$SIM/greedy"
+    kill "$greedy_pid" && ends 1
+}
+
+# Whatever is held through all sockets together, the rings have their half: at once, not only when
+# somebody has been hung up on.
+rings_half() {
+    greedy - "$SIM/run/1/xvda.sock" "$SIM/run/1/xvdb.sock" || return 1
+    [ "$(sed -n 's/^greedy //p' "$SIM/greedy")" -gt 16 ] || return 1 # not of one socket only
+    sim_front_bg 1 --queues 2 --indirect 64 verify 100
+    rings_pid=$(cat "$SIM/pid/front.1")
+    sim_until 7 not kill -0 "$rings_pid" && front_ended 1 && greedy_ends
+}
+
+# Who moves nothing makes room in the end, for a client of another socket too.
+hogs_hung_up() {
+    greedy "$SIM/run/1/xvdd.sock" "$SIM/run/1/xvda.sock" "$SIM/run/1/xvdb.sock" "$SIM/run/1/xvdc.sock" &&
+        sim_until 25 grep '^served' "$SIM/greedy" && greedy_ends
+}
+
 # A disk without our script, which qemu would open itself: then no disk of this guest is served.
 without_script() {
     hvm 1 && sim_attach 1 51728 "$DISK/other" script=/etc/xen/scripts/block-tap &&
@@ -235,6 +268,8 @@ check "and one of another guest with its domid" domid_comes_again
 check "a disk without script: none of them" without_script
 check "the device model's pid may come late" late_pid
 check "PV and PVH guests have no socket" not_for_pv
+check "clients that read nothing leave the rings their half" rings_half
+check "and make room for those of another socket" hogs_hung_up
 check "a disk goes while the device model is connected" detached
 check "a guest goes in the middle of it" destroyed
 check "a killed worker leaves no socket" worker_killed

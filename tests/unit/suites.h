@@ -57,6 +57,7 @@
     X(tombstone)                                                                                   \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \
+    X(guest_volumes)                                                                               \
     X(life)
 
 #define UNIT_DECLARE(name) int suite_##name(void) __attribute__((weak));
