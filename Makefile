@@ -87,7 +87,7 @@ UNIT_REPLACED := main guest serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
-                reclaim.o process.o suspend_watch.o tombstone.o cgroup.o life_limits.o)
+                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
 	@echo "LD $@"
@@ -134,7 +134,7 @@ format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,main serve guest \
-                 guest_bases guest_doors guest_extents guest_link guest_volumes)),$(DATA))
+                 guest_bases guest_doors guest_extents guest_link guest_nbd guest_volumes)),$(DATA))
 $(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
 $(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
 	@mkdir -p $(@D)
@@ -152,6 +152,7 @@ install: all
 	install -D -m 644 dom0-tools/systemd/blkback-ephemd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/blkback-ephemd.service
 	install -D -m 755 $(B)/block-ephem $(DESTDIR)/etc/xen/scripts/block-ephem
 	for page in docs/*.[58]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	install -D -m 644 docs/service-qube.cfg $(DESTDIR)$(PREFIX)/share/doc/blkback-ephem/examples/service-qube.cfg
 	install -d -m 755 $(DESTDIR)/etc/blkback-ephem/domains
 	[ -e $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf ] || \
 		install -m 644 dom0-tools/blkback-ephem.conf $(DESTDIR)/etc/blkback-ephem/blkback-ephem.conf

@@ -19,6 +19,7 @@ struct arena {
     uint32_t used;
     bool returned; /* since the last wake */
     struct list waiters;
+    struct arena_share share;
     uint64_t free[];
 };
 
@@ -127,6 +128,16 @@ bool arena_stirred(const struct arena *arena)
     return arena->returned && !list_empty(&arena->waiters);
 }
 
+bool arena_awaited(const struct arena *arena, const struct arena_waiter *but)
+{
+    list_for_each(it, &arena->waiters)
+    {
+        if (it != &but->link)
+            return true;
+    }
+    return false;
+}
+
 void arena_wake(struct arena *arena)
 {
     struct list now;
@@ -151,6 +162,11 @@ uint32_t arena_pages(const struct arena *arena)
 uint32_t arena_in_use(const struct arena *arena)
 {
     return arena->used;
+}
+
+struct arena_share *arena_share(struct arena *arena)
+{
+    return &arena->share;
 }
 
 void arena_trim(struct arena *arena)

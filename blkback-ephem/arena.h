@@ -21,6 +21,12 @@ struct arena_waiter {
     void (*ready)(struct arena_waiter *waiter); /* tries again; may wait again */
 };
 
+/* What the users of one kind have together; theirs to count, see nbd_share.c. */
+struct arena_share {
+    uint32_t pages;
+    uint32_t claims; /* and what each could have for sure */
+};
+
 /* `bytes`: multiple of 64 pages.  0, -ENOMEM, -EPERM: could not be locked. */
 int arena_open(struct arena **out, size_t bytes);
 
@@ -38,9 +44,12 @@ void arena_wait(struct arena *arena, struct arena_waiter *waiter);
 void arena_wake(struct arena *arena);
 /* True when arena_wake would call somebody. */
 bool arena_stirred(const struct arena *arena);
+/* True when somebody besides `but` waits. */
+bool arena_awaited(const struct arena *arena, const struct arena_waiter *but);
 
 uint32_t arena_pages(const struct arena *arena);
 uint32_t arena_in_use(const struct arena *arena);
+struct arena_share *arena_share(struct arena *arena);
 
 /* Gives the memory of an unused arena back to the system; it stays usable. */
 void arena_trim(struct arena *arena);

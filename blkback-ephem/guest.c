@@ -129,6 +129,9 @@ static void guest_handle(struct guest *guest, const struct wire_msg *msg, int fd
     case WIRE_DISCONNECT:
         guest_disconnect(guest, msg);
         break;
+    case WIRE_NBD_ADD:
+        guest_nbd_add(guest, msg, fds);
+        break;
     case WIRE_STATS:
         guest_stats(guest, msg->cookie);
         break;
@@ -226,6 +229,7 @@ int guest_run(int sock)
     while (!guest->ended && !loop_turn(guest->loop, -1))
         ;
     status = guest->engine ? guest->status : 1;
+    guest_nbd_close_all(guest);
     engine_close(guest->engine);
     guest_extents_close(guest);
     return status;

@@ -2,7 +2,8 @@
 /*
  * guest_bases: looks at the bases of a guest's volumes, every tick and on REFRESH, and tells the daemon
  * which have grown.  Growing takes I/O, so a REFRESH is answered when the last growth it found is over,
- * and a VOLUME_DEL waits for its volume's.
+ * and a VOLUME_DEL waits for its volume's.  A volume with several names is looked at once and told of
+ * under each.
  * Without a daemon nobody is told; the next one learns the size from VOLUME_ADD at RESUME.
  */
 #include "guest_life.h"
@@ -39,21 +40,25 @@ static void guest_refreshed(struct guest *guest)
 
 static void guest_grown(void *arg, int error)
 {
-    struct guest_volume *place = arg;
-    struct guest *guest = place->guest;
-    struct wire_msg msg;
+    struct guest_volume *first = arg;
+    struct guest *guest = first->guest;
+    const struct volume *volume = first->volume;
 
-    place->growing = false;
-    if (!error) {
-        place->asked.bytes = volume_bytes(place->volume);
-        place->asked.base_bytes = volume_base_bytes(place->volume);
-        wire_start(&msg, WIRE_GREW, 0);
-        msg.u.grew.id = place->asked.id;
-        msg.u.grew.bytes = place->asked.bytes;
-        guest_send(guest, &msg);
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++) {
+        struct guest_volume *place = &guest->volumes[i];
+
+        if (place->volume != volume)
+            continue;
+        place->growing = false;
+        if (!error) {
+            place->asked.bytes = volume_bytes(volume);
+            place->asked.base_bytes = volume_base_bytes(volume);
+            guest_tell_grew(guest, i, place->asked.bytes);
+        }
     }
-    if (place->del_cookie)
-        guest_volume_close(guest, place->asked.id, place->del_cookie);
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
+        if (guest->volumes[i].volume == volume)
+            guest_volume_settle(guest, i);
     guest_refreshed(guest);
 }
 
@@ -63,10 +68,13 @@ void guest_look_at_bases(struct guest *guest)
         struct guest_volume *place = &guest->volumes[i];
         struct volume_growth how = {.mailbox = guest->mailbox, .done = guest_grown, .arg = place};
 
-        if (!place->volume || place->growing)
+        if (place->growing || !guest_volume_is_first(guest, i))
             continue;
         how.lane = engine_lanes(guest->engine)[i % engine_threads(guest->engine)];
-        place->growing = volume_check_base(place->volume, &how);
+        bool growing = volume_check_base(place->volume, &how);
+        for (uint32_t j = i; j < WIRE_VOLUMES; j++)
+            if (guest->volumes[j].volume == place->volume)
+                guest->volumes[j].growing = growing;
     }
 }
 

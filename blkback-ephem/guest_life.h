@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include "loop.h"
+#include "mailbox.h"
 #include "util.h"
 #include "wire.h"
 
@@ -14,16 +15,19 @@ struct door;
 struct engine;
 struct guest;
 struct guest_extents;
-struct mailbox;
+struct nbd;
 struct pool_extents;
 struct volume;
 
 struct guest_volume {
-    struct volume *volume;
+    struct volume *volume;    /* several ids may name one */
     struct wire_volume asked; /* with the sizes of now */
     struct guest *guest;
-    bool growing;        /* guest_bases.c */
-    uint32_t del_cookie; /* of a VOLUME_DEL that waits for that; 0: none */
+    bool growing;    /* guest_bases.c */
+    struct nbd *nbd; /* guest_nbd.c; NULL: no connection yet */
+    bool shutting;   /* its last connections are on their way out; `shut` follows */
+    struct work shut;
+    uint32_t del_cookie; /* of a VOLUME_DEL that waits for those two; 0: none */
 };
 
 struct guest_door {
@@ -57,6 +61,7 @@ void guest_send(struct guest *guest, const struct wire_msg *msg);
 void guest_reply(struct guest *guest, uint32_t cookie, int error, const char *text);
 void guest_reply_errno(struct guest *guest, uint32_t cookie, int error);
 void guest_tell_dead(struct guest *guest, uint32_t id, const char *why);
+void guest_tell_grew(struct guest *guest, uint32_t id, uint64_t bytes);
 
 /* The daemon hung up, or a newer one has come. */
 void guest_orphaned(struct guest *guest);
@@ -64,10 +69,18 @@ void guest_orphaned(struct guest *guest);
 /* guest_volumes.c */
 void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
 void guest_volume_del(struct guest *guest, const struct wire_msg *msg);
-void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie);
+/* Something is over that a VOLUME_DEL of this id may have waited for. */
+void guest_volume_settle(struct guest *guest, uint32_t id);
+/* The first id of a volume stands for it where it must be looked at once. */
+bool guest_volume_is_first(const struct guest *guest, uint32_t id);
 uint32_t guest_volume_doors(const struct guest *guest, uint32_t id);
 void guest_stats(struct guest *guest, uint32_t cookie);
 void guest_resume(struct guest *guest, uint32_t cookie);
+
+/* guest_nbd.c.  shut: hangs up; guest_volume_settle() follows when the last connection is gone. */
+void guest_nbd_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS]);
+void guest_nbd_shut(struct guest *guest, uint32_t id);
+void guest_nbd_close_all(struct guest *guest);
 
 /* guest_bases.c */
 void guest_look_at_bases(struct guest *guest);

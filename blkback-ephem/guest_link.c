@@ -57,3 +57,13 @@ void guest_tell_dead(struct guest *guest, uint32_t id, const char *why)
     snprintf(msg.u.dead.text, sizeof(msg.u.dead.text), "%s", why);
     guest_send(guest, &msg);
 }
+
+void guest_tell_grew(struct guest *guest, uint32_t id, uint64_t bytes)
+{
+    struct wire_msg msg;
+
+    wire_start(&msg, WIRE_GREW, 0);
+    msg.u.grew.id = id;
+    msg.u.grew.bytes = bytes;
+    guest_send(guest, &msg);
+}

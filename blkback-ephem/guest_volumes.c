@@ -2,6 +2,8 @@
 /*
  * guest_volumes: VOLUME_ADD and VOLUME_DEL, and what a guest's volumes tell: statistics, and the
  * replay of everything in force for a daemon that starts anew.
+ * A volume has a name (id) for each frontend that counts on it, all in one table, and goes with the
+ * last of them; nobody counts, the table is looked through.
  */
 #include "guest_life.h"
 
@@ -24,10 +26,24 @@ uint32_t guest_volume_doors(const struct guest *guest, uint32_t id)
     return n;
 }
 
-static int guest_volume_check(const struct guest *guest, const struct wire_volume *asked, int fd)
+bool guest_volume_is_first(const struct guest *guest, uint32_t id)
 {
-    if (asked->id >= WIRE_VOLUMES || guest->volumes[asked->id].volume)
-        return -EINVAL;
+    for (uint32_t i = 0; i < id; i++)
+        if (guest->volumes[i].volume == guest->volumes[id].volume)
+            return false;
+    return guest->volumes[id].volume != NULL;
+}
+
+static bool guest_volume_is_last(const struct guest *guest, uint32_t id)
+{
+    for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
+        if (i != id && guest->volumes[i].volume == guest->volumes[id].volume)
+            return false;
+    return true;
+}
+
+static int guest_volume_check(const struct wire_volume *asked, int fd)
+{
     if (!asked->bytes || asked->bytes % SECTOR_SIZE || asked->base_bytes % SECTOR_SIZE ||
         asked->base_bytes > asked->bytes || (asked->base_bytes != 0) != (fd >= 0))
         return -EINVAL;
@@ -36,40 +52,89 @@ static int guest_volume_check(const struct guest *guest, const struct wire_volum
     return 0;
 }
 
+/* A volume of its own; takes the base. */
+static int guest_volume_open(struct guest *guest, const struct wire_volume *asked,
+                             int fds[WIRE_FDS])
+{
+    struct volume_config config = {
+        .bytes = asked->bytes,
+        .base_bytes = asked->base_bytes,
+        .base = fds[0],
+        .grows = asked->flags & WIRE_VOLUME_GROWS,
+        .readonly = asked->flags & WIRE_VOLUME_READONLY,
+        .discard = asked->flags & WIRE_VOLUME_DISCARD,
+    };
+    int err = guest_volume_check(asked, fds[0]);
+
+    if (err)
+        return err;
+    memcpy(config.name, asked->name, sizeof(config.name));
+    err = volume_open(&guest->volumes[asked->id].volume, engine_pool(guest->engine), &config);
+    if (!err)
+        fds[0] = -1;
+    return err;
+}
+
+/* One more name of a volume that is there, and stays: its end has not been asked for. */
+static int guest_volume_share(struct guest *guest, const struct wire_volume *asked, int fd)
+{
+    if (fd >= 0 || asked->same >= WIRE_VOLUMES || asked->base_bytes)
+        return -EINVAL;
+    const struct guest_volume *other = &guest->volumes[asked->same];
+    if (!other->volume || other->del_cookie)
+        return -ENOENT;
+    if ((asked->flags ^ other->asked.flags) & (WIRE_VOLUME_READONLY | WIRE_VOLUME_GROWS))
+        return -EINVAL;
+    guest->volumes[asked->id].volume = other->volume;
+    guest->volumes[asked->id].growing = other->growing;
+    return 0;
+}
+
+static void guest_volume_added(struct guest *guest, const struct wire_msg *msg)
+{
+    struct guest_volume *place = &guest->volumes[msg->u.volume.id];
+
+    place->asked = msg->u.volume;
+    place->asked.bytes = volume_bytes(place->volume);
+    place->asked.base_bytes = volume_base_bytes(place->volume);
+    place->guest = guest;
+    place->del_cookie = 0;
+    guest_reply_errno(guest, msg->cookie, 0);
+    /* It had grown before this name was given, and the daemon did not know yet. */
+    if (place->asked.bytes > msg->u.volume.bytes)
+        guest_tell_grew(guest, place->asked.id, place->asked.bytes);
+}
+
 void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[WIRE_FDS])
 {
     const struct wire_volume *asked = &msg->u.volume;
-    int err = guest_volume_check(guest, asked, fds[0]);
+    int err = -EINVAL;
 
-    if (!err) {
-        struct volume_config config = {
-            .bytes = asked->bytes,
-            .base_bytes = asked->base_bytes,
-            .base = fds[0],
-            .grows = asked->flags & WIRE_VOLUME_GROWS,
-            .readonly = asked->flags & WIRE_VOLUME_READONLY,
-            .discard = asked->flags & WIRE_VOLUME_DISCARD,
-        };
-        memcpy(config.name, asked->name, sizeof(config.name));
-        struct guest_volume *place = &guest->volumes[asked->id];
-        err = volume_open(&place->volume, engine_pool(guest->engine), &config);
-        if (!err) {
-            place->asked = *asked;
-            place->guest = guest;
-            place->growing = false;
-            place->del_cookie = 0;
-            fds[0] = -1;
-        }
-    }
-    guest_reply_errno(guest, msg->cookie, err);
+    if (asked->id < WIRE_VOLUMES && !guest->volumes[asked->id].volume)
+        err = asked->flags & WIRE_VOLUME_SAME ? guest_volume_share(guest, asked, fds[0])
+                                              : guest_volume_open(guest, asked, fds);
+    if (err)
+        guest_reply_errno(guest, msg->cookie, err);
+    else
+        guest_volume_added(guest, msg);
 }
 
-void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie)
+static void guest_volume_close(struct guest *guest, uint32_t id, uint32_t cookie)
 {
-    volume_close(guest->volumes[id].volume);
+    if (guest_volume_is_last(guest, id))
+        volume_close(guest->volumes[id].volume);
     guest->volumes[id].volume = NULL;
+    guest->volumes[id].growing = false;
     guest->volumes[id].del_cookie = 0;
     guest_reply_errno(guest, cookie, 0);
+}
+
+void guest_volume_settle(struct guest *guest, uint32_t id)
+{
+    const struct guest_volume *place = &guest->volumes[id];
+
+    if (place->del_cookie && !place->growing && !place->nbd)
+        guest_volume_close(guest, id, place->del_cookie);
 }
 
 void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
@@ -83,12 +148,13 @@ void guest_volume_del(struct guest *guest, const struct wire_msg *msg)
         err = -EBUSY;
     else if (guest->volumes[id].del_cookie)
         err = -EALREADY;
-    if (err)
+    if (err) {
         guest_reply_errno(guest, msg->cookie, err);
-    else if (guest->volumes[id].growing)
-        guest->volumes[id].del_cookie = msg->cookie;
-    else
-        guest_volume_close(guest, id, msg->cookie);
+        return;
+    }
+    guest->volumes[id].del_cookie = msg->cookie;
+    guest_nbd_shut(guest, id);
+    guest_volume_settle(guest, id);
 }
 
 static uint64_t guest_resident(const struct guest *guest)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * nbd: the door: accepts on the main loop, hands each connection to the next lane, and closes in
- * order: no new connection, then hang up in every lane, then wait for the last to end.
+ * nbd: the door: accepts on the main loop, or is given connections that somebody else has accepted,
+ * hands each to the next lane, and closes in order: no new connection, then hang up in every lane,
+ * then wait for the last to end.
  * Below it: nbd_conn (input and life), nbd_handshake, nbd_request, nbd_reply.
- * Deliberately absent: who may connect.  That is the permissions of the socket.
+ * Deliberately absent: who may connect.  That is the permissions of the socket, or the business of who
+ * accepts.
  */
 #include "nbd.h"
 
@@ -15,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "log.h"
+#include "mailbox.h"
 #include "nbd_conn.h"
 
 #define NBD_CONNECTIONS 16u
@@ -32,7 +35,9 @@ struct nbd {
     size_t nhomes, next;
     pthread_mutex_t lock;
     pthread_cond_t none;
-    uint32_t connections; /* under lock */
+    uint32_t connections; /* under lock, as what follows */
+    struct mailbox *mailbox;
+    struct work *shut; /* to be posted with the last connection's end */
 };
 
 static bool nbd_admit(struct nbd *nbd)
@@ -48,12 +53,15 @@ static bool nbd_admit(struct nbd *nbd)
 void nbd_ended(struct nbd *nbd)
 {
     pthread_mutex_lock(&nbd->lock);
-    if (!--nbd->connections)
+    if (!--nbd->connections) {
         pthread_cond_signal(&nbd->none);
+        if (nbd->shut)
+            mailbox_post(nbd->mailbox, nbd->shut);
+    }
     pthread_mutex_unlock(&nbd->lock);
 }
 
-static void nbd_welcome(struct nbd *nbd, int fd)
+void nbd_welcome(struct nbd *nbd, int fd)
 {
     struct nbd_home *home = &nbd->homes[nbd->next];
     struct nbd_handshake *handshake = NULL;
@@ -188,7 +196,7 @@ int nbd_open(struct nbd **out, struct loop *loop, int listener, const struct nbd
     for (size_t i = 0; i < nlanes; i++)
         nbd->homes[i] = (struct nbd_home){.nbd = nbd, .lane = lanes[i], .limit = limit};
     nbd_each_home(nbd, home_open);
-    err = loop_add(loop, &nbd->listener, EPOLLIN);
+    err = listener < 0 ? 0 : loop_add(loop, &nbd->listener, EPOLLIN);
     if (err) {
         nbd_each_home(nbd, home_close);
         goto out;
@@ -200,13 +208,30 @@ out:
     return err;
 }
 
+static void nbd_hang_up(struct nbd *nbd)
+{
+    loop_remove(&nbd->listener);
+    loop_timer_stop(&nbd->pause);
+    nbd_each_home(nbd, home_hang_up);
+}
+
+void nbd_shut(struct nbd *nbd, struct mailbox *mailbox, struct work *shut)
+{
+    nbd_hang_up(nbd);
+    pthread_mutex_lock(&nbd->lock);
+    nbd->mailbox = mailbox;
+    nbd->shut = shut;
+    bool none = !nbd->connections;
+    pthread_mutex_unlock(&nbd->lock);
+    if (none)
+        mailbox_post(mailbox, shut);
+}
+
 void nbd_close(struct nbd *nbd)
 {
     if (!nbd)
         return;
-    loop_remove(&nbd->listener);
-    loop_timer_stop(&nbd->pause);
-    nbd_each_home(nbd, home_hang_up);
+    nbd_hang_up(nbd);
     pthread_mutex_lock(&nbd->lock);
     while (nbd->connections)
         pthread_cond_wait(&nbd->none, &nbd->lock);

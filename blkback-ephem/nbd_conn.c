@@ -5,8 +5,9 @@
  * Input is read into one arena page, a little ahead of what is being parsed, so that a batch of
  * requests costs one system call; the payload of a write goes straight into the request's buffer.
  * What the client may make us hold is bounded: its requests, a share of the arena, one page.  While
- * it is at a bound its socket is not read, so it stalls itself; should another wait for pages in
- * vain all the same, one that moves nothing is hung up on.  The same goes for the guest's rate: once
+ * it is at a bound its socket is not read, so it stalls itself; should anybody on the
+ * thread, a ring or a client of any door, wait for pages in vain all the same, one that moves nothing is
+ * hung up on.  The same goes for the guest's rate: once
  * it is used up, the next request stays where it is until a timer goes on with it.
  */
 #include "nbd_conn.h"
@@ -151,10 +152,7 @@ static void conn_consume(struct nbd_conn *conn)
 
 static void conn_drop_page(struct nbd_conn *conn)
 {
-    if (!conn->page)
-        return;
-    arena_put(conn_arena(conn), conn->page, 1);
-    conn->page = NULL;
+    nbd_share_page_put(conn);
     conn->from = conn->to = 0;
 }
 
@@ -194,7 +192,7 @@ static bool conn_receive(struct nbd_conn *conn)
     size_t asked = 0;
     int n = 0;
 
-    if (!conn->page && !(conn->page = arena_get(conn_arena(conn), 1))) {
+    if (!conn->page && !nbd_share_page_get(conn)) {
         nbd_conn_wait(conn);
         return false;
     }
@@ -239,7 +237,7 @@ static void conn_ready(struct loop_source *source, uint32_t events)
 static bool conn_awaits(const struct nbd_conn *conn)
 {
     return conn->blocked || conn->draining || conn_receiving(conn) ||
-           (conn->from < conn->to && !conn->throttled);
+           (conn->from < conn->to && conn_hungry(conn)); /* half a request */
 }
 
 static void conn_watch(struct nbd_conn *conn)
@@ -252,15 +250,10 @@ static void conn_watch(struct nbd_conn *conn)
 static void conn_late(struct loop_timer *timer)
 {
     struct nbd_conn *conn = container_of(timer, struct nbd_conn, timer);
-    bool wanted = conn->draining;
+    bool wanted = conn->draining || arena_awaited(conn_arena(conn), &conn->waiter);
 
     conn->watched = false;
     nbd_conn_touch(conn);
-    list_for_each(it, &conn->home->conns)
-    {
-        const struct nbd_conn *other = container_of(it, struct nbd_conn, link);
-        wanted |= other != conn && !list_empty(&other->waiter.link);
-    }
     if (!conn->volume || (wanted && !conn->moved && conn_awaits(conn)))
         nbd_conn_hang_up(conn);
 }
@@ -269,6 +262,7 @@ static void conn_close(struct nbd_conn *conn)
 {
     struct nbd *nbd = conn->home->nbd;
 
+    nbd_share_leave(conn);
     list_remove(&conn->link);
     list_remove(&conn->touched);
     close(conn->source.fd);
@@ -332,6 +326,7 @@ static void conn_start(struct work *work)
     struct nbd_conn *conn = container_of(work, struct nbd_conn, start);
     struct loop *loop = iothread_loop(conn_thread(conn));
 
+    nbd_share_join(conn);
     list_append(&conn->home->conns, &conn->link);
     nbd_conn_touch(conn);
     conn->watched = true;

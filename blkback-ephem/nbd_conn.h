@@ -17,7 +17,9 @@
 #include "nbd_wire.h"
 #include "volume.h"
 
-#define NBD_REQUESTS 64u /* of one connection at a time */
+#define NBD_REQUESTS    64u    /* of one connection at a time */
+#define NBD_SMALL_PART  65536u /* what DF promises at least */
+#define NBD_SMALL_PAGES (NBD_SMALL_PART / BLOCK_SIZE + 3)
 
 struct nbd_conn;
 
@@ -82,7 +84,7 @@ struct nbd_conn {
     struct list idle, out;
     uint32_t fresh; /* requests never used so far */
     uint32_t live;  /* not idle */
-    uint32_t pages; /* of the arena, theirs */
+    uint32_t pages; /* of the arena, theirs; see nbd_share.c */
     struct nbd_request requests[NBD_REQUESTS];
 };
 
@@ -108,6 +110,18 @@ void nbd_request_start(struct nbd_request *request);
 void nbd_request_received(struct nbd_request *request);
 void nbd_request_sent(struct nbd_request *request);
 void nbd_request_drop_all(struct nbd_conn *conn);
+
+/*
+ * nbd_share.c: the arena, for connections; join and leave around everything else, holding nothing.
+ * get: NULL or false: not now, see nbd_conn_wait().  `small`: of a part of at most NBD_SMALL_PART; there
+ * is more room for the first one.  page: conn->page.
+ */
+void nbd_share_join(struct nbd_conn *conn);
+void nbd_share_leave(struct nbd_conn *conn);
+uint8_t *nbd_share_get(struct nbd_conn *conn, uint32_t pages, bool small);
+void nbd_share_put(struct nbd_conn *conn, uint8_t *buf, uint32_t pages);
+bool nbd_share_page_get(struct nbd_conn *conn);
+void nbd_share_page_put(struct nbd_conn *conn);
 
 /* nbd.c: the connection is gone. */
 void nbd_ended(struct nbd *nbd);

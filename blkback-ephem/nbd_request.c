@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * nbd_request: check -> buffer -> payload -> volume -> reply, in parts of at most VIO_MAX, or of
- * SMALL_PART while the arena is crowded.
+ * NBD_SMALL_PART while the arena is crowded.
  *
  * Flush and FUA are answered at once: what was answered is in the pool (see volume.c).  Zeroes are
  * discards of whole blocks, with writes of the edges; a client that wants no hole gets its zeros
@@ -13,14 +13,6 @@
 
 #include <errno.h>
 #include <string.h>
-
-#define SMALL_PART  65536u /* what DF promises at least */
-#define SMALL_PAGES (SMALL_PART / BLOCK_SIZE + 3)
-
-static struct arena *conn_arena(const struct nbd_conn *conn)
-{
-    return iothread_arena(lane_thread(conn->home->lane));
-}
 
 static struct nbd_request *request_get(struct nbd_conn *conn)
 {
@@ -43,8 +35,7 @@ static void request_release(struct nbd_request *request)
     struct nbd_conn *conn = request->conn;
 
     if (request->buf) {
-        arena_put(conn_arena(conn), request->buf, request->pages);
-        conn->pages -= request->pages;
+        nbd_share_put(conn, request->buf, request->pages);
         request->buf = NULL;
     }
     if (conn->solo == request)
@@ -203,38 +194,15 @@ static uint32_t request_pages(const struct nbd_request *request, uint32_t part)
     return vio_pages(read ? VIO_READ : VIO_WRITE, request->offset, request->length);
 }
 
-/*
- * The NBD door leaves half of an arena to the rings.  Of its own half everyone may take what leaves
- * the others room for a small part each: a client that does not read its replies keeps what it has,
- * and the others still get on.
- */
-static bool request_fits(const struct nbd_request *request, uint32_t pages)
-{
-    const struct nbd_conn *conn = request->conn;
-    uint32_t total = pages;
-
-    list_for_each(it, &conn->home->conns)
-    {
-        const struct nbd_conn *other = container_of(it, struct nbd_conn, link);
-        uint32_t least = other == conn ? 0 : SMALL_PAGES;
-        total += other->pages > least ? other->pages : least;
-    }
-    return total <= arena_pages(conn_arena(conn)) / 2;
-}
-
 static bool request_buffer(struct nbd_request *request, uint32_t part)
 {
-    struct nbd_conn *conn = request->conn;
     uint32_t pages = request_pages(request, part);
 
     if (pages) {
-        if (!request_fits(request, pages) && (conn->pages || part > SMALL_PART))
-            return false;
-        request->buf = arena_get(conn_arena(conn), pages);
+        request->buf = nbd_share_get(request->conn, pages, part <= NBD_SMALL_PART);
         if (!request->buf)
             return false;
         request->pages = pages;
-        conn->pages += pages;
     }
     request->part = part;
     return true;
@@ -245,7 +213,7 @@ void nbd_request_start(struct nbd_request *request)
     struct nbd_conn *conn = request->conn;
 
     if (!request_buffer(request, VIO_MAX) &&
-        (conn->pages || !request_buffer(request, SMALL_PART))) {
+        (conn->pages || !request_buffer(request, NBD_SMALL_PART))) {
         conn->stalled = request;
         if (!conn->pages)
             nbd_conn_wait(conn);
@@ -302,7 +270,7 @@ static uint32_t request_refusal(const struct nbd_request *request)
         return NBD_EINVAL;
     if (request->offset > bytes || request->length > bytes - request->offset)
         return read || trim ? NBD_EINVAL : NBD_ENOSPC;
-    if (request->flags & NBD_FLAG_DF && request->length > SMALL_PART)
+    if (request->flags & NBD_FLAG_DF && request->length > NBD_SMALL_PART)
         return NBD_EOVERFLOW;
     if ((read || write) && request->length > NBD_PAYLOAD_MAX)
         return NBD_EINVAL;

@@ -90,9 +90,9 @@ static const struct syscalls_rule syscalls_table[] = {
     CALL(io_destroy, ALWAYS),
     CALL(recvmsg, ALWAYS),
     CALL(sendmsg, ALWAYS),
-    CALL(readv, SERVE),
-    CALL_MASK(sendto, SERVE, 4, UINT64_MAX, 0), /* to whom we are connected */
-    CALL(accept4, ALWAYS),                      /* a daemon that comes back; a client */
+    CALL(readv, ALWAYS),                         /* this and below: NBD */
+    CALL_MASK(sendto, ALWAYS, 4, UINT64_MAX, 0), /* to whom we are connected */
+    CALL(accept4, ALWAYS),                       /* a daemon that comes back; a client */
     CALL(close, ALWAYS),
     CALL(fstat, ALWAYS),
     CALL_MASK(newfstatat, ALWAYS, 3, AT_EMPTY_PATH, AT_EMPTY_PATH), /* fstat() of glibc 2.33 on */

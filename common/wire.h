@@ -11,8 +11,12 @@
  *                fd 1: the pool, O_RDWR|O_DIRECT: an unlinked file or a device; absent for memory.
  *                The worker starts its threads, generates the key, drops its privileges and only
  *                then replies.
- *   VOLUME_ADD   fd 0: base, O_RDONLY, absent for a blank volume.
- *   VOLUME_DEL   no door may be left on it (-EBUSY).  Base closed, slots given back when it replies.
+ *   VOLUME_ADD   fd 0: base, O_RDONLY, absent for a blank volume.  With WIRE_VOLUME_SAME there is no new
+ *                volume and no fd: `id` is one more name of the volume that `same` names now, for a
+ *                guest's second frontend (its device model's).  Names come and go in any order; GREW
+ *                is said for each.
+ *   VOLUME_DEL   no door may be left on it (-EBUSY).  Base closed, slots given back when it replies,
+ *                if this was the volume's last name.
  *   EVTCHN_ADD   fd 0: an event-channel handle restricted to `domid`, for `thread`.  One for each
  *                thread is needed before CONNECT to that domid (-ENOTCONN).
  *   EVTCHN_DEL   closes all handles of `domid` (-EBUSY while a door uses them).
@@ -22,6 +26,8 @@
  *                never answered.
  *   EXTENTS_GIVE places of a shared device for this guest, after EXTENTS_WANT or when some have
  *                become free again; none: there are none for now, the worker holds writes.
+ *   NBD_ADD      fd 0: a connected stream socket, of a client the daemon vouches for, that speaks NBD from
+ *                here on: volume `id` is served to it until it hangs up or the VOLUME_DEL of that id.
  *   REFRESH      looks at all bases now; a GREW for each that has grown comes before the REPLY.
  *   STATS        answered by one STATS_VOLUME for each volume, one STATS_GUEST, then the REPLY.
  *   RESUME       first message of a restarted daemon: answered by the original HELLO (no fds), the
@@ -44,8 +50,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION    3
-#define WIRE_VOLUMES    32 /* volumes a guest */
+#define WIRE_VERSION    4
+#define WIRE_VOLUMES    64 /* names of volumes a guest: one for each frontend that has one */
 #define WIRE_DOORS      64 /* connected frontends a guest (guest and stub domain) */
 #define WIRE_THREADS    16
 #define WIRE_QUEUES     64
@@ -69,6 +75,7 @@ enum wire_type {
     WIRE_QUIT,
     WIRE_EXTENTS_GIVE,
     WIRE_REFRESH,
+    WIRE_NBD_ADD,
     WIRE_REPLY = 64,
     WIRE_STATS_VOLUME,
     WIRE_STATS_GUEST,
@@ -110,10 +117,13 @@ struct wire_hello {
 #define WIRE_VOLUME_READONLY 1u
 #define WIRE_VOLUME_DISCARD  2u /* discard is offered to the guest */
 #define WIRE_VOLUME_GROWS    4u /* with its base */
+#define WIRE_VOLUME_SAME     8u /* as `same` */
 
 struct wire_volume {
     uint32_t id; /* 0..WIRE_VOLUMES-1 */
     uint32_t flags;
+    uint32_t same; /* with SAME: another id; then bytes is what the daemon knows, base_bytes 0 */
+    uint32_t unused;
     uint64_t bytes;      /* multiple of 512, not 0 */
     uint64_t base_bytes; /* 0: blank; multiple of 512; at most the file's size */
     char name[32];       /* "xvda" */
@@ -180,7 +190,7 @@ struct wire_msg {
     uint32_t cookie;
     union {
         struct wire_hello hello;
-        struct wire_volume volume; /* VOLUME_ADD; VOLUME_DEL uses id only */
+        struct wire_volume volume; /* VOLUME_ADD; VOLUME_DEL and NBD_ADD use id only */
         struct wire_evtchn evtchn; /* EVTCHN_DEL uses domid only */
         struct wire_door door;     /* CONNECT */
         struct {

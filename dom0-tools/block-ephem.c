@@ -2,7 +2,9 @@
 /*
  * block-ephem: the hotplug script of an ephemeral disk, run by libxl with XENBUS_PATH naming the
  * backend.  `add` waits until blkback-ephemd has the volume and then writes hotplug-status; when it
- * does not get one, hotplug-error says why and libxl shows it.  `remove` has nothing to do: the
+ * does not get one, hotplug-error says why and libxl shows it.  For an HVM guest the daemon names a
+ * socket that serves the volume over NBD: physical-device-path tells libxl, which gives it to the device
+ * model in dom0 as the emulated disk.  `remove` has nothing to do: the
  * daemon closed everything before it wrote Closed.
  * A program and not a shell script, because it runs once for each disk of each start.
  */
@@ -28,6 +30,7 @@ static const char hotplug_help[] =
 struct hotplug_report {
     const struct path_vbd *id;
     const char *error; /* NULL: connected */
+    const char *nbd;   /* the device model's socket, or NULL */
 };
 
 static int hotplug_report_body(struct xenstore *xs, void *arg)
@@ -48,14 +51,18 @@ static int hotplug_report_body(struct xenstore *xs, void *arg)
         else if (err == -E2BIG || err == -EINVAL)
             err = 0;
     }
+    if (!err && !report->error && report->nbd) {
+        path_backend(path, report->id, "physical-device-path");
+        err = xenstore_write(xs, path, report->nbd);
+    }
     path_backend(path, report->id, "hotplug-status");
     return err ? err : xenstore_write(xs, path, report->error ? "error" : "connected");
 }
 
 /* 0 or negative errno; what failed has been said. */
-static int hotplug_report(const struct path_vbd *id, const char *error)
+static int hotplug_report(const struct path_vbd *id, const char *error, const char *nbd)
 {
-    struct hotplug_report report = {.id = id, .error = error};
+    struct hotplug_report report = {.id = id, .error = error, .nbd = nbd};
     struct xenstore *xs = NULL;
     int err = xenstore_open(&xs);
 
@@ -79,14 +86,19 @@ static int hotplug_add(const char *path)
         return EXIT_FAILURE;
     }
     int err = client_ask(json_pack("{s:s, s:s}", "cmd", "hotplug", "path", path), &answer, text);
+    if (!err) {
+        const char *nbd = json_string_value(json_object_get(answer, "nbd"));
+        int status = hotplug_report(&id, NULL, nbd) ? EXIT_FAILURE : EXIT_SUCCESS;
+
+        json_decref(answer);
+        return status;
+    }
     json_decref(answer);
-    if (!err)
-        return hotplug_report(&id, NULL) ? EXIT_FAILURE : EXIT_SUCCESS;
     len = strlen(text);
     if (err == -ECONNREFUSED)
         snprintf(text + len, sizeof(text) - len, ", then start the guest again");
     fprintf(stderr, "block-ephem: %s\n", text);
-    hotplug_report(&id, text);
+    hotplug_report(&id, text, NULL);
     return EXIT_FAILURE;
 }
 

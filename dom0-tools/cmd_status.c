@@ -121,6 +121,8 @@ static void status_print_guest(const json_t *guest)
     status_print_trouble(guest);
     if (json_object_get(guest, "state"))
         printf("  %s\n", ctl_text(guest, "state"));
+    if (json_object_get(guest, "stubdom_of"))
+        printf("  stub domain of guest %lld\n", (long long)ctl_number(guest, "stubdom_of"));
     printf("  uuid %s, worker %lld\n", ctl_text(guest, "uuid"),
            (long long)ctl_number(guest, "worker_pid"));
     if (json_object_get(guest, "resident")) {

@@ -13,8 +13,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 check fuzz check-address check-thread serve serve-address
-	xen-smp}
+SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 xen-4 check fuzz check-address check-thread serve
+	serve-address xen-smp}
 limit=${ALL_LIMIT:-4500}
 logs=build/test-logs
 passed=0 failed=0
@@ -31,6 +31,7 @@ minutes() {
     xen-1) echo 18 ;;
     xen-2) echo 28 ;;
     xen-3) echo 10 ;;
+    xen-4) echo 10 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -51,6 +52,7 @@ command_of() {
     xen-1) echo "make --no-print-directory check-xen CASES='conformance smoke hostile pvh'" ;;
     xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub neighbour'" ;;
     xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec hotplug'" ;;
+    xen-4) echo "make --no-print-directory check-xen CASES='hvm stubdom softreset'" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }

@@ -58,11 +58,11 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 # besides itself and common/.  Downward only; what is not listed may include nothing.
 arrows='
 main            guest serve sandbox
-guest*          guest* door engine iothread mailbox pool pool_extents pump sandbox volume
+guest*          guest* door engine iothread mailbox nbd pool pool_extents pump sandbox volume
 serve           engine lane limit mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
 engine          hv iothread key lane limit pool pump
-nbd*            nbd* arena iothread limit volume
+nbd*            nbd* arena iothread limit mailbox volume
 pump            request hv limit ring volume
 request         pump arena iothread hv limit ring volume
 volume*         volume* lane overlay pool iothread aio arena mailbox

@@ -12,11 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "emulated.h"
 #include "keys.h"
+#include "kin.h"
+#include "mark.h"
 #include "store.h"
 #include "suspend.h"
 
 #define ATTACH_PATIENCE 20000 /* ms, for a worker to take a volume */
+#define ATTACH_TEXT     (STORE_TEXT > WIRE_TEXT ? STORE_TEXT : WIRE_TEXT)
 
 static int attach_put(struct xenstore *xs, const struct vbd *vbd, const char *node, uint64_t value)
 {
@@ -182,9 +186,14 @@ int attach_parse_note(const char *note, struct path_vbd *id, bool *readonly,
 static void attach_added(void *arg, int error, const char *text)
 {
     struct vbd *vbd = arg;
+    char words[WIRE_TEXT];
 
     if (!error && !vbd->life->error[0]) {
         vbd->volume = VBD_READY;
+        if (emulated_open(vbd, words)) {
+            attach_fail(vbd, words);
+            return;
+        }
         log_info("vbd %u/%u: volume %d ready: %s%s", vbd->id.domid, vbd->id.devid, vbd->volume_id,
                  vbd->params, vbd->readonly ? ", read-only" : "");
         glue_touched(vbd->glue, vbd->id.domid);
@@ -201,8 +210,8 @@ static void attach_added(void *arg, int error, const char *text)
         attach_fail(vbd, "the worker ended before it took the volume; the log says why");
 }
 
-/* The volume to the worker; takes base->fd. */
-static int attach_add(struct vbd *vbd, const struct store_base *base)
+/* The volume to the worker; takes base->fd.  `same`: the vbd whose volume it is, or NULL. */
+static int attach_add(struct vbd *vbd, const struct store_base *base, const struct vbd *same)
 {
     struct wire_msg msg;
 
@@ -224,10 +233,15 @@ static int attach_add(struct vbd *vbd, const struct store_base *base)
         msg.u.volume.flags |= WIRE_VOLUME_DISCARD;
     if (vbd->grows)
         msg.u.volume.flags |= WIRE_VOLUME_GROWS;
+    if (same) {
+        msg.u.volume.flags |= WIRE_VOLUME_SAME;
+        msg.u.volume.same = (uint32_t)same->volume_id;
+    }
     path_device_name(msg.u.volume.name, vbd->id.devid);
     attach_note(vbd, msg.u.volume.note);
     /* First: when we end in between, the next daemon finds it noted. */
-    life_allow(vbd->life, vbd->volume_id, base->bytes);
+    if (!same)
+        life_allow(vbd->life, vbd->volume_id, base->bytes);
     int err = life_call(vbd->life, &msg, &base->fd, base->fd >= 0 ? 1 : 0, ATTACH_PATIENCE,
                         attach_added, vbd);
     if (err) {
@@ -251,43 +265,96 @@ static int attach_params(struct vbd *vbd, struct store_spec *spec, char text[STO
     return store_parse_volume(vbd_target(vbd), spec, text);
 }
 
-void attach_open(struct vbd *vbd)
+/* The base, or the volume that the guest's other frontend of this disk has. */
+static int attach_find(struct vbd *vbd, const struct vbd *same, const struct store_spec *spec,
+                       struct store_base *base, char text[STORE_TEXT])
+{
+    *base = (struct store_base){.fd = -1};
+    if (!same)
+        return store_open_base(spec, base, text);
+    base->bytes = same->bytes;
+    base->grows = same->grows;
+    if (!strcmp(vbd->params, same->params) && vbd->readonly == same->readonly)
+        return 0;
+    return store_fail(text, -EINVAL,
+                      "not as vbd %u/%u, which is the same disk of the same guest: give both the "
+                      "same target and mode",
+                      same->id.domid, same->id.devid);
+}
+
+/*
+ * libxl has qemu open the target of a raw disk that names no script itself, whatever its backend: past
+ * us, and for writing (libxl_disk.c, libxl__device_disk_find_local_path).  So where one disk of an HVM guest
+ * lacks our script, the others are refused.  libxl has written all of them before it runs a script.
+ */
+static int attach_check_others(const struct vbd *vbd, char text[ATTACH_TEXT])
+{
+    char name[32];
+    uint32_t devid;
+
+    int hvm = emulated_is_hvm(vbd->glue, vbd->id.domid);
+    if (hvm <= 0 || !mark_find_stranger(vbd->glue, vbd->id.domid, &devid))
+        return hvm < 0 ? hvm : 0;
+    path_device_name(name, devid);
+    snprintf(text, ATTACH_TEXT,
+             "disk %s of this HVM guest has backendtype=tap without script=block-ephem: qemu would "
+             "open its target itself; add the script",
+             name);
+    return -EINVAL;
+}
+
+/* All before the worker is asked: base or sibling, and the life joined. */
+static int attach_begin(struct vbd *vbd, struct store_base *base, const struct vbd **same,
+                        char text[ATTACH_TEXT])
 {
     struct glue *glue = vbd->glue;
-    struct store_base base = {.fd = -1};
     struct store_spec spec;
     struct life *life;
-    char uuid[LIFE_UUID];
-    char text[STORE_TEXT > WIRE_TEXT ? STORE_TEXT : WIRE_TEXT] = "";
-    uint32_t guest = life_guest_of(glue, vbd->id.domid);
+    struct kin kin;
 
-    int err = life_identify(glue, guest, uuid);
-    if (err || xenstore_lost(glue->xs)) {
-        if (!xenstore_lost(glue->xs))
-            attach_fail(vbd, "the domain's vm node names no UUID; start the guest again");
-        return;
-    }
-    err = attach_params(vbd, &spec, text);
+    *base = (struct store_base){.fd = -1};
+    int err = kin_learn(glue, vbd->id.domid, &kin, text);
     if (!err)
-        err = life_check(glue, guest, uuid, text);
-    if (!err && !life_find(glue, guest))
-        err = suspend_judge(glue, guest, uuid, text);
+        err = kin_check(glue, &kin, text);
     if (!err)
-        err = store_open_base(&spec, &base, text);
+        err = attach_check_others(vbd, text);
+    if (!err)
+        err = attach_params(vbd, &spec, text);
+    if (!err)
+        err = life_check(glue, kin.guest, kin.guest_uuid, text);
+    life = err ? NULL : life_find(glue, kin.guest);
+    if (!err && !life)
+        err = suspend_judge(glue, kin.guest, kin.guest_uuid, text);
+    *same = life ? kin_sibling(life, vbd) : NULL;
+    if (!err)
+        err = attach_find(vbd, *same, &spec, base, text);
+    if (!err)
+        err = life_begin(glue, kin.guest, kin.guest_uuid, &life, text);
+    if (err)
+        return err;
+    vbd->life = life;
+    life_join(life);
+    return kin_join(life, &kin, text);
+}
+
+void attach_open(struct vbd *vbd)
+{
+    char text[ATTACH_TEXT] = "";
+    struct store_base base;
+    const struct vbd *same;
+
+    int err = attach_begin(vbd, &base, &same, text);
     if (!err) {
-        err = life_begin(glue, guest, uuid, &life, text);
-        if (err && base.fd >= 0)
-            close(base.fd);
-    }
-    if (err == -EAGAIN && !text[0])
-        return; /* the guest's earlier life is about to end; the scan comes back */
-    if (!err) {
-        vbd->life = life;
-        life_join(life);
-        err = attach_add(vbd, &base);
+        err = attach_add(vbd, &base, same);
         if (err == -ENOSPC)
             snprintf(text, sizeof(text), "a guest has at most %d volumes", WIRE_VOLUMES);
+    } else if (base.fd >= 0) {
+        close(base.fd);
     }
+    if (xenstore_lost(vbd->glue->xs) && !vbd->life)
+        return;
+    if (err == -EAGAIN && !text[0])
+        return; /* the guest's earlier life is about to end; the scan comes back */
     if (err)
         attach_fail(vbd, text[0] ? text : strerror(-err));
 }

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emulated.h"
+#include "kin.h"
 #include "suspend.h"
 
 #define DETACH_DRAIN 60000 /* ms a worker may take to finish accepted requests */
@@ -81,7 +83,8 @@ void detach_disconnect(struct vbd *vbd, bool force)
 
     if (!detach_may_ask(vbd))
         return;
-    if (force)
+    /* A stub domain's ring never closes and tells nothing of its guest. */
+    if (force && vbd->id.domid == vbd->life->domid)
         suspend_dropped(vbd->life);
     wire_start(&msg, WIRE_DISCONNECT, 0);
     msg.u.disconnect.id = (uint32_t)vbd->door_id;
@@ -97,13 +100,19 @@ static void detach_leave(struct vbd *vbd)
 {
     int id = vbd->volume_id;
 
+    const struct vbd *sibling = kin_sibling(vbd->life, vbd);
+
+    if (sibling)
+        life_allow_moved(vbd->life, id, sibling->volume_id);
     vbd->volume = VBD_DELETING;
     vbd->volume_id = -1;
     if (life_leave(vbd->life, detach_patience(vbd, DETACH_STEP)))
         return;
-    life_give_volume(vbd->life, id);
+    struct life *life = vbd->life;
+    life_give_volume(life, id);
     vbd->life = NULL;
     vbd->volume = VBD_NO_VOLUME;
+    kin_leave(life, vbd->id.domid);
     glue_touched(vbd->glue, vbd->id.domid);
 }
 
@@ -125,6 +134,7 @@ void detach_release(struct vbd *vbd)
 {
     struct wire_msg msg;
 
+    emulated_close(vbd);
     /* The last one takes the worker with it, and its volume goes with the worker. */
     if (vbd->volume != VBD_READY || vbd->life->users == 1) {
         detach_leave(vbd);

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "evtchn.h"
 #include "extents.h"
 #include "log.h"
 #include "paths.h"
@@ -22,11 +21,18 @@
 #include "takeover.h"
 #include "vbd.h"
 
-#define LIFE_PATIENCE 20000 /* ms, to take a handle */
-
 uint32_t life_guest_of(struct glue *glue, uint32_t domid)
 {
-    (void)glue;
+    /* A guest that has a life of its own is nobody's stub domain, whatever an old note says. */
+    if (life_find(glue, domid))
+        return domid;
+    list_for_each(it, &glue->lives)
+    {
+        const struct life *life = container_of(it, struct life, link);
+
+        if (domid && life->stubdom.domid == domid)
+            return life->domid;
+    }
     return domid;
 }
 
@@ -277,8 +283,8 @@ bool life_leave(struct life *life, uint32_t patience)
 int life_take_volume(struct life *life)
 {
     for (int id = 0; id < WIRE_VOLUMES; id++)
-        if (!(life->volumes & 1u << id)) {
-            life->volumes |= 1u << id;
+        if (!(life->volumes & (uint64_t)1 << id)) {
+            life->volumes |= (uint64_t)1 << id;
             return id;
         }
     return -1;
@@ -297,51 +303,13 @@ int life_take_door(struct life *life)
 void life_give_volume(struct life *life, int id)
 {
     if (id >= 0)
-        life->volumes &= ~(1u << id);
+        life->volumes &= ~((uint64_t)1 << id);
 }
 
 void life_give_door(struct life *life, int id)
 {
     if (id >= 0)
         life->doors &= ~((uint64_t)1 << id);
-}
-
-static void life_channel_done(void *arg, int error, const char *text)
-{
-    const struct life *life = arg;
-
-    if (error && error != -EPIPE)
-        log_error("guest %u: its worker refused an event channel handle: %s", life->domid,
-                  text[0] ? text : strerror(-error));
-}
-
-int life_channels(struct life *life, uint32_t domid)
-{
-    struct life_channel *channel = NULL;
-    int err = 0;
-
-    for (unsigned int i = 0; i < LIFE_CHANNELS && !channel; i++)
-        if (life->channels[i].domid == domid || !life->channels[i].threads)
-            channel = &life->channels[i];
-    if (!channel)
-        return -ENOSPC;
-    channel->domid = domid;
-    for (uint32_t thread = 0; thread < life->threads && !err; thread++) {
-        struct wire_msg msg;
-
-        if (channel->threads & 1u << thread)
-            continue;
-        int fd = evtchn_open(domid);
-        if (fd < 0)
-            return fd;
-        wire_start(&msg, WIRE_EVTCHN_ADD, 0);
-        msg.u.evtchn.domid = domid;
-        msg.u.evtchn.thread = thread;
-        err = life_call(life, &msg, &fd, 1, LIFE_PATIENCE, life_channel_done, life);
-        if (!err)
-            channel->threads |= 1u << thread;
-    }
-    return err;
 }
 
 int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned int nfds,

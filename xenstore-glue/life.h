@@ -6,7 +6,7 @@
  * vbd let go.  A worker that dies by itself leaves the life dead but in place, so that nobody gives
  * a running guest a pristine disk.
  *
- * Members are read by vbd, takeover and status; only life*.c and takeover.c write them.
+ * Members are read by vbd, takeover and status; only life*.c, kin.c and takeover.c write them.
  */
 #ifndef EPHEM_LIFE_H
 #define EPHEM_LIFE_H
@@ -39,6 +39,12 @@ struct life_channel {
     uint32_t threads; /* bit n: thread n has its handle */
 };
 
+/* The guest's stub domain, as long as a vbd of it counts on the life; domid 0: none. */
+struct life_stubdom {
+    uint32_t domid;
+    char uuid[LIFE_UUID];
+};
+
 struct life {
     struct list link;
     struct glue *glue;
@@ -46,13 +52,14 @@ struct life {
     uint32_t domid;
     char uuid[LIFE_UUID];
     uint64_t number;
+    struct life_stubdom stubdom;
     struct worker *worker; /* NULL once dead, or RESUMING and its process is not known */
     uint32_t threads;
     char pool_spec[RULES_SPEC]; /* as the operator wrote it */
     struct wire_pool pool;      /* as the worker was told */
     struct wire_rates rates;
     unsigned int users;           /* vbds */
-    uint32_t volumes;             /* ids in use */
+    uint64_t volumes;             /* ids in use */
     struct cgroup_limits limits;  /* its worker's; only life_limits.c writes */
     uint32_t units[WIRE_VOLUMES]; /* GiB of each volume that count there; likewise */
     uint64_t doors;
@@ -74,7 +81,8 @@ struct life {
     unsigned int borne; /* times its worker was waited for although it was late */
 };
 
-/* The guest that `domid` belongs to.  (A stub domain's is its target; identity for now.) */
+/* The guest that `domid` belongs to, by what we hold: a stub domain that has joined its guest's life is
+ * its guest, and everybody else himself.  (Who may join is kin's to say.) */
 uint32_t life_guest_of(struct glue *glue, uint32_t domid);
 
 /* The vm UUID of a domain, "none" where there is none.  0 or negative errno. */
@@ -87,6 +95,8 @@ struct life *life_find(struct glue *glue, uint32_t domid);
  * is about to end; -EAGAIN without `text` when xenstore was lost meanwhile. */
 int life_start(struct life *life, char text[WIRE_TEXT]);
 uint64_t life_number(void);
+/* Its pid, guest and stub domain for the next daemon.  0 or negative errno: the former note stands. */
+int life_note_worker(const struct life *life);
 void life_remove_files(const struct life *life);
 
 /* A line into the file life_path() names, in place of what is there, which stays if that fails; 0 or
@@ -114,12 +124,14 @@ bool life_leave(struct life *life, uint32_t patience);
  * (`pool` is its fd, or -1), and a control group with them; 0, or negative errno when it must not be
  * without one, and life->error.  allow: its worker may take the memory that a volume of `bytes` needs,
  * before it gets that.  allow_growth: the same for a volume it has, as far as its base is that large;
- * nothing while `adopted`.  confine_again: limits as they were last noted; without a note pids.max and
- * memory.max are left alone, now and by allow.
+ * nothing while `adopted`.  allow_moved: what counted under one id counts under the other from now on.
+ * confine_again: limits as they were last noted; without a note pids.max and memory.max are left alone,
+ * now and by allow.
  */
 int life_confine(struct life *life, int pool);
 void life_allow(struct life *life, int volume, uint64_t bytes);
 void life_allow_growth(struct vbd *vbd);
+void life_allow_moved(struct life *life, int from, int to);
 void life_confine_again(struct life *life);
 
 /* A free volume or door id, or -1.  They are given back below. */
@@ -128,8 +140,10 @@ int life_take_door(struct life *life);
 void life_give_volume(struct life *life, int id);
 void life_give_door(struct life *life, int id);
 
-/* Each ring thread has a handle for `domid` or will have before the next question is answered. */
+/* life_channels.c.  Each ring thread has a handle for `domid` or will have before the next question is
+ * answered; drop: or none. */
 int life_channels(struct life *life, uint32_t domid);
+void life_channels_drop(struct life *life, uint32_t domid);
 
 /* A question to the worker; as worker_call(), -EPIPE when dead. */
 int life_call(struct life *life, struct wire_msg *msg, const int *fds, unsigned int nfds,

@@ -5,6 +5,7 @@
  * change, and always written to the control group as a whole: what stands there may be gone when the
  * next daemon takes the worker over.
  *
+ * Of two vbds that are doors onto one volume (kin) the first counts, and when it goes the other.
  * For each volume id the note has the size, in GiB, of the largest volume there has been: what a worker
  * was once allowed it keeps, since memory that was used does not always come back.  Nothing there is a
  * worker's word: a volume that is said to have grown counts as far as its base has, which we look at.
@@ -20,6 +21,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "kin.h"
 #include "log.h"
 #include "store.h"
 #include "util.h"
@@ -135,6 +137,17 @@ void life_allow(struct life *life, int volume, uint64_t bytes)
     cgroup_limit(life->glue->cgroup, life->domid, life->number, &life->limits);
 }
 
+void life_allow_moved(struct life *life, int from, int to)
+{
+    uint32_t units = life->units[from];
+
+    if (!life->limits.threads || units <= life->units[to])
+        return;
+    life->units[from] = life->units[to];
+    life->units[to] = units;
+    limits_note(life);
+}
+
 /* The most that a volume can have by now; 0: not known. */
 static uint64_t limits_size(const char *target)
 {
@@ -157,7 +170,7 @@ void life_allow_growth(struct vbd *vbd)
     struct life *life = vbd->life;
 
     if (vbd->adopted || vbd->volume == VBD_NO_VOLUME || !life->limits.threads ||
-        limits_units(vbd->bytes) <= life->units[vbd->volume_id])
+        limits_units(vbd->bytes) <= life->units[vbd->volume_id] || !kin_is_first(vbd))
         return;
     uint64_t most = limits_size(vbd_target(vbd));
     life_allow(life, vbd->volume_id, min_u64(vbd->bytes, most));

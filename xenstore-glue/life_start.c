@@ -3,8 +3,9 @@
  * life_start: a life's first steps: the guest's rules, pool, listening socket, process, HELLO.  Rules
  * are read for each life, so a change of files holds for the guests that start after it.
  * Files stand for a life in <run-dir>/workers: a socket the worker listens on; its pid with its start
- * time and its guest's UUID, written by us alone, so that a worker cannot point the next daemon's
- * SIGKILL, or a tombstone, at somebody else; and its limits (life_limits).
+ * time, its guest's UUID and its stub domain's domid and UUID, written by us alone, so that a worker
+ * cannot point the next daemon's SIGKILL, or a tombstone, at somebody else, nor claim another guest's
+ * frontends; and its limits (life_limits).
  */
 #include "life.h"
 
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "extents.h"
+#include "kin.h"
 #include "log.h"
 #include "paths.h"
 #include "process.h"
@@ -100,12 +102,17 @@ int life_note(const struct life *life, const char *suffix, const char *text)
     return err;
 }
 
-static int life_note_pid(const struct life *life)
+int life_note_worker(const struct life *life)
 {
-    char text[LIFE_UUID + 40];
-    pid_t pid = worker_pid(life->worker);
+    const struct life_stubdom *stubdom = &life->stubdom;
+    char text[2 * LIFE_UUID + 60];
 
-    snprintf(text, sizeof(text), "%d %llu %s", (int)pid, process_started(pid), life->uuid);
+    if (!life->worker)
+        return 0;
+    pid_t pid = worker_pid(life->worker);
+    int at = snprintf(text, sizeof(text), "%d %llu %s", (int)pid, process_started(pid), life->uuid);
+    if (stubdom->domid)
+        snprintf(text + at, sizeof(text) - (size_t)at, " %u %s", stubdom->domid, stubdom->uuid);
     return life_note(life, "pid", text);
 }
 
@@ -225,7 +232,7 @@ int life_start(struct life *life, char text[WIRE_TEXT])
         life_close_fds(fds);
         return err;
     }
-    err = life_note_pid(life);
+    err = life_note_worker(life);
     if (err) {
         /* The next daemon could not take it over. */
         snprintf(life->error, sizeof(life->error), "the worker's pid cannot be noted in %.100s: %s",

@@ -19,6 +19,7 @@
 
 #include "cgroup.h"
 #include "control.h"
+#include "emulated.h"
 #include "extents.h"
 #include "glue.h"
 #include "life.h"
@@ -211,6 +212,7 @@ static int daemon_open(struct daemon *d)
     err = daemon_cgroup(d);
     if (err)
         return err;
+    emulated_sweep(d->policy.run_dir);
     err = extents_open(glue);
     if (!err)
         err = takeover_start(glue);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <errno.h>
 
-#include "life.h"
+#include "kin.h"
 #include "paths.h"
 #include "vbd.h"
 
@@ -23,18 +23,6 @@ static bool mark_is_ours(struct glue *glue, const struct path_vbd *id)
         return false;
     size_t len = strlen(script);
     return len >= sizeof(ending) - 1 && !strcmp(script + len - (sizeof(ending) - 1), ending);
-}
-
-/* The domid was given to another guest while we still hold the earlier one's life. */
-static bool mark_is_reused(struct glue *glue, uint32_t domid)
-{
-    uint32_t guest = life_guest_of(glue, domid);
-    const struct life *life = life_find(glue, guest);
-    char uuid[LIFE_UUID];
-
-    if (!life || life_identify(glue, guest, uuid) || !strcmp(uuid, "none"))
-        return false;
-    return strcmp(uuid, life->uuid) != 0;
 }
 
 /* A new vbd needs a valid state: what cannot be stepped would come and go for ever. */
@@ -65,7 +53,7 @@ bool mark_domain(struct glue *glue, uint32_t domid)
         if (vbd->id.domid == domid)
             vbd->seen = false;
     }
-    if (mark_is_reused(glue, domid))
+    if (kin_is_reused(glue, domid))
         return !xenstore_lost(glue->xs);
     snprintf(path, sizeof(path), PATH_BACKEND "/%u", domid);
     int err = xenstore_list(glue->xs, path, &names, &count);
@@ -84,4 +72,48 @@ bool mark_domain(struct glue *glue, uint32_t domid)
     }
     free(names);
     return !xenstore_lost(glue->xs);
+}
+
+bool mark_is_wanted(struct glue *glue, uint32_t domid)
+{
+    char path[PATH_ROOM];
+    char **names;
+    unsigned int count;
+    bool wanted = false;
+
+    snprintf(path, sizeof(path), PATH_BACKEND "/%u", domid);
+    int err = xenstore_list(glue->xs, path, &names, &count);
+    if (err)
+        return err != -ENOENT;
+    for (unsigned int i = 0; i < count && !wanted; i++) {
+        struct path_vbd id = {.domid = domid};
+        uint64_t online = 1;
+
+        if (path_parse_id(names[i], UINT32_MAX, &id.devid))
+            continue;
+        path_backend(path, &id, "online");
+        wanted = xenstore_read_u64(glue->xs, path, 1, &online) != -ENOENT && online;
+    }
+    free(names);
+    return wanted || xenstore_lost(glue->xs);
+}
+
+bool mark_find_stranger(struct glue *glue, uint32_t domid, uint32_t *devid)
+{
+    char path[PATH_ROOM];
+    char **names;
+    unsigned int count;
+    bool found = false;
+
+    snprintf(path, sizeof(path), PATH_BACKEND "/%u", domid);
+    if (xenstore_list(glue->xs, path, &names, &count))
+        return false;
+    for (unsigned int i = 0; i < count && !found; i++) {
+        struct path_vbd id = {.domid = domid};
+
+        found = !path_parse_id(names[i], UINT32_MAX, &id.devid) && !mark_is_ours(glue, &id);
+        *devid = id.devid;
+    }
+    free(names);
+    return found;
 }

@@ -16,4 +16,10 @@
  */
 bool mark_domain(struct glue *glue, uint32_t domid);
 
+/* Whether the toolstack still wants any disk of this domain; true when that cannot be told. */
+bool mark_is_wanted(struct glue *glue, uint32_t domid);
+
+/* The first of the domain's backends of our type whose script is not ours. */
+bool mark_find_stranger(struct glue *glue, uint32_t domid, uint32_t *devid);
+
 #endif

@@ -101,15 +101,15 @@ static void path_disk_name(char out[32], const char *kind, uint32_t disk, uint32
 
 void path_device_name(char out[32], uint32_t devid)
 {
-    uint32_t major = devid >> 8, minor = devid & 0xff;
+    uint32_t major = devid >> 8, minor = devid & 0xff, disk = (devid & 0xfffffff) >> 8;
 
-    if (devid >> 28 == 1)
-        path_disk_name(out, "xvd", (devid & 0xfffffff) >> 8, devid & 0xff);
+    if (devid >> 28 == 1 && (disk > 15 || minor > 15))
+        path_disk_name(out, "xvd", disk, minor);
     else if (major == 202)
         path_disk_name(out, "xvd", minor >> 4, minor & 15);
     else if (major == 8)
         path_disk_name(out, "sd", minor >> 4, minor & 15);
-    else if (major == 3 || major == 22)
+    else if ((major == 3 && minor < 128) || major == 22)
         path_disk_name(out, "hd", (major == 22 ? 2 : 0) + (minor >> 6), minor & 63);
     else
         snprintf(out, 32, "vbd-%u", devid);

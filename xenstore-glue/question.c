@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "emulated.h"
 #include "life.h"
 #include "refresh.h"
 #include "scan.h"
@@ -42,8 +43,8 @@ bool question_check_volume(struct control_client *client)
         return control_refuse(client, vbd->failure);
     if (vbd && vbd->lost)
         return control_refuse(client, "the guest's worker died; start the guest again");
-    if (vbd && vbd->volume == VBD_READY)
-        return control_answer(client, json_pack("{s:b}", "ok", 1));
+    if (vbd && vbd->volume == VBD_READY && !vbd->fresh && !vbd->foreign)
+        return control_answer(client, json_pack("{s:b, s:s*}", "ok", 1, "nbd", emulated_path(vbd)));
     if (!vbd && scan_count(glue->scan) > client->scan &&
         !scan_passes_over(glue->scan, client->vbd.domid)) {
         snprintf(text, sizeof(text),

@@ -80,7 +80,7 @@ static void scan_unwatch_domain(struct scan *scan, uint32_t domid)
         if (vbd->id.domid == domid)
             vbd_watch(vbd, false);
     }
-    life = life_find(scan->glue, life_guest_of(scan->glue, domid));
+    life = life_find(scan->glue, domid);
     if (life)
         suspend_stop(life);
 }

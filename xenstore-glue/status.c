@@ -186,8 +186,10 @@ static json_t *status_guest(struct glue *glue, uint32_t domid, bool numbers)
 
     json_object_set_new(guest, "domid", status_number(domid));
     json_object_set_new(guest, "name", status_guest_name(glue, domid));
+    if (life && life->domid != domid)
+        json_object_set_new(guest, "stubdom_of", status_number(life->domid));
     if (life)
-        status_life(guest, life, numbers);
+        status_life(guest, life, numbers && life->domid == domid);
     list_for_each(it, &glue->vbds)
     {
         const struct vbd *vbd = container_of(it, struct vbd, link);

@@ -21,7 +21,9 @@
 
 #include "attach.h"
 #include "extents.h"
+#include "kin.h"
 #include "log.h"
+#include "mark.h"
 #include "paths.h"
 #include "process.h"
 #include "store.h"
@@ -79,7 +81,7 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     struct path_vbd id;
     bool readonly;
 
-    if (volume->id >= WIRE_VOLUMES || life->volumes & 1u << volume->id ||
+    if (volume->id >= WIRE_VOLUMES || life->volumes & (uint64_t)1 << volume->id ||
         attach_parse_note(volume->note, &id, &readonly, params) || !volume->bytes ||
         volume->bytes % SECTOR_SIZE || volume->bytes > STORE_MOST ||
         life_guest_of(life->glue, id.domid) != life->domid || vbd_find(life->glue, &id)) {
@@ -90,7 +92,7 @@ static void takeover_volume(struct life *life, const struct wire_volume *volume)
     struct vbd *vbd = vbd_new(life->glue, &id);
     if (!vbd)
         return;
-    life->volumes |= 1u << volume->id;
+    life->volumes |= (uint64_t)1 << volume->id;
     life_join(life);
     vbd->life = life;
     vbd->volume = VBD_READY;
@@ -219,6 +221,7 @@ static void takeover_resumed(void *arg, int error, const char *text)
     log_info("guest %u: worker %d taken back with %u volumes", life->domid, takeover_pid_of(life),
              life->users);
     extents_resumed(life);
+    kin_leave(life, life->stubdom.domid); /* if its worker does not hold anything of it */
     if (!life->users) {
         life_join(life);
         life_leave(life, TAKEOVER_LIMIT);
@@ -227,28 +230,12 @@ static void takeover_resumed(void *arg, int error, const char *text)
 }
 
 /* Whether the toolstack still wants any disk of this guest. */
-static bool takeover_wanted(struct glue *glue, uint32_t domid)
+static bool takeover_wanted(const struct life *life)
 {
-    char path[PATH_ROOM];
-    char **names;
-    unsigned int count;
-    bool wanted = false;
+    uint32_t stubdom = life->stubdom.domid;
 
-    snprintf(path, sizeof(path), PATH_BACKEND "/%u", domid);
-    int err = xenstore_list(glue->xs, path, &names, &count);
-    if (err)
-        return err != -ENOENT;
-    for (unsigned int i = 0; i < count && !wanted; i++) {
-        struct path_vbd id = {.domid = domid};
-        uint64_t online = 1;
-
-        if (path_parse_id(names[i], UINT32_MAX, &id.devid))
-            continue;
-        path_backend(path, &id, "online");
-        wanted = xenstore_read_u64(glue->xs, path, 1, &online) != -ENOENT && online;
-    }
-    free(names);
-    return wanted || xenstore_lost(glue->xs);
+    return mark_is_wanted(life->glue, life->domid) ||
+           (stubdom && mark_is_wanted(life->glue, stubdom) && !kin_is_reused(life->glue, stubdom));
 }
 
 /* The process we noted, if it is still the same one: its pid and when it started; and its guest. */
@@ -260,7 +247,8 @@ static int takeover_note(struct life *life, int *pid, unsigned long long *starte
     FILE *file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? -ESRCH : -errno;
-    int got = fscanf(file, "%d %llu %39[0-9a-zA-Z-]", pid, started, life->uuid);
+    int got = fscanf(file, "%d %llu %39[0-9a-zA-Z-] %u %39[0-9a-zA-Z-]", pid, started, life->uuid,
+                     &life->stubdom.domid, life->stubdom.uuid);
     int err = got >= 2 && *pid > 1 && *started ? 0 : -ESRCH;
     fclose(file);
     return err;
@@ -333,7 +321,7 @@ static void takeover_look(struct loop_timer *timer)
     struct life *life = container_of(timer, struct life, timer);
     struct glue *glue = life->glue;
 
-    if (life->worker && glue->xs && !life->stray && !takeover_wanted(glue, life->domid)) {
+    if (life->worker && glue->xs && !life->stray && !takeover_wanted(life)) {
         log_error("guest %u is gone: killing its silent worker", life->domid);
         if (!life->stranger && life->uuid[0])
             suspend_dropped(life);

@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "connect.h"
 #include "detach.h"
+#include "emulated.h"
 
 static void vbd_again(struct loop_timer *timer)
 {
@@ -57,6 +58,7 @@ void vbd_free(struct vbd *vbd)
     if (vbd->glue->xs)
         vbd_watch(vbd, false);
     loop_timer_stop(&vbd->again);
+    emulated_close(vbd);
     list_remove(&vbd->link);
     free(vbd->replayed);
     free(vbd);
@@ -177,7 +179,7 @@ static uint32_t vbd_facts(const struct vbd *vbd)
 static bool vbd_meet(struct vbd *vbd)
 {
     struct xenstore *xs = vbd->glue->xs;
-    char path[PATH_ROOM], value[VBD_PARAMS];
+    char path[PATH_ROOM], value[VBD_PARAMS], text[WIRE_TEXT];
 
     vbd->fresh = false;
     vbd->closed_at = vbd->frontend;
@@ -188,7 +190,10 @@ static bool vbd_meet(struct vbd *vbd)
         bool same = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, vbd->params);
         path_backend(path, &vbd->id, "mode");
         bool writes = !xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, "w");
-        return same && writes == !vbd->readonly;
+        same = same && writes == !vbd->readonly;
+        if (same && emulated_open(vbd, text))
+            log_error("vbd %u/%u: %s", vbd->id.domid, vbd->id.devid, text);
+        return same;
     }
     path_backend(path, &vbd->id, "hotplug-status");
     int err = xenstore_read(xs, path, value, sizeof(value));
@@ -328,6 +333,7 @@ void vbd_life_ended(struct glue *glue, struct life *life)
 
         if (vbd->life != life)
             continue;
+        emulated_close(vbd);
         vbd->life = NULL;
         vbd->volume = VBD_NO_VOLUME;
         vbd->door = VBD_NO_DOOR;
@@ -343,6 +349,7 @@ void vbd_life_died(struct glue *glue, struct life *life)
 
         if (vbd->life != life)
             continue;
+        emulated_close(vbd);
         vbd->volume = VBD_NO_VOLUME;
         vbd->door = VBD_NO_DOOR;
         vbd->volume_id = vbd->door_id = -1;

@@ -18,6 +18,8 @@
 #include "wire.h"
 #include "xenbus.h"
 
+struct emulated;
+
 #define VBD_PARAMS 900 /* fits a note */
 
 enum vbd_volume { VBD_NO_VOLUME, VBD_ADDING, VBD_READY, VBD_DELETING };
@@ -51,10 +53,11 @@ struct vbd {
     bool moved;                          /* it has changed since */
     struct wire_door *replayed;          /* the ring as a worker taken over serves it, or NULL */
     uint64_t deadline;                   /* ms: its frontend is gone, Closed is due; 0: it is not */
-    uint64_t retry;           /* ms: the worker refused, no sooner again; 0: it did not */
-    struct loop_timer again;  /* at `retry` */
-    struct log_limit limit;   /* errors */
-    struct log_limit chatter; /* the rest */
+    uint64_t retry;            /* ms: the worker refused, no sooner again; 0: it did not */
+    struct loop_timer again;   /* at `retry` */
+    struct emulated *emulated; /* the device model's socket, or NULL; emulated.c's */
+    struct log_limit limit;    /* errors */
+    struct log_limit chatter;  /* the rest */
 };
 
 /* A vbd that nobody knows anything about yet; in the list.  NULL without memory. */

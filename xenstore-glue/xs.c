@@ -140,6 +140,22 @@ int xenstore_read_u64(struct xenstore *xs, const char *path, uint64_t max, uint6
     return parse_u64(value, max, out) ? -EINVAL : 0;
 }
 
+/* The first entry is the owner's, who may do everything, and what it grants is for everybody else. */
+int xenstore_is_ours(struct xenstore *xs, const char *path, bool *ours)
+{
+    unsigned int count = 0;
+    struct xs_permissions *perms = xs_get_permissions(xs->questions, xs->transaction, path, &count);
+
+    *ours = false;
+    if (!perms)
+        return xenstore_fail(xs);
+    *ours = count && perms[0].id == 0 && !(perms[0].perms & XS_PERM_WRITE);
+    for (unsigned int i = 1; i < count; i++)
+        *ours = *ours && (perms[i].id == 0 || !(perms[i].perms & XS_PERM_WRITE));
+    free(perms);
+    return 0;
+}
+
 int xenstore_list(struct xenstore *xs, const char *path, char ***names, unsigned int *count)
 {
     *names = xs_directory(xs->questions, xs->transaction, path, count);

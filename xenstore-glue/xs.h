@@ -41,6 +41,9 @@ int xenstore_read(struct xenstore *xs, const char *path, char *out, size_t size)
 /* A strictly decimal value of at most `max`; -EINVAL when it is none. */
 int xenstore_read_u64(struct xenstore *xs, const char *path, uint64_t max, uint64_t *out);
 
+/* *ours: nobody but dom0 may write the node.  0 or negative errno. */
+int xenstore_is_ours(struct xenstore *xs, const char *path, bool *ours);
+
 /* Names below `path`; free() once.  -ENOENT when it is missing. */
 int xenstore_list(struct xenstore *xs, const char *path, char ***names, unsigned int *count);
 

@@ -122,14 +122,15 @@ assemble() {
 	mkdir -p "$stage/bases" "$stage/cases" "$run/initrd"
 	cp -r "$bed/dom0-init" "$bed/lib.sh" "$bed/search.pl" "$bed/bed-block" "$stage"
 	cp "$bed"/cases/*.sh "$stage/cases"
-	cp "$top/tests/hostile.tbl" "$stage"
+	cp "$top/tests/hostile.tbl" "$top/docs/service-qube.cfg" "$stage"
 	mkdir "$stage/here"
 	cp -r "$bed"/*.sh "$bed/search.pl" "$bed/bed-block" "$bed/cases" "$bed/guest" "$stage/here"
 	install_programs "$stage/install"
 	cp -r "$bed/guest" "$run/initrd/bed"
 	install_hostile "$run/initrd/bed/hostile"
-	cp "$roots/guest.cpio" "$roots/i386.cpio" "$stage"
-	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) | tee -a "$stage/i386.cpio" >>"$stage/guest.cpio"
+	cp "$roots/guest.cpio" "$roots/i386.cpio" "$roots/stub.cpio" "$stage"
+	(cd "$run/initrd" && find bed | cpio --quiet -o -H newc) |
+		tee -a "$stage/i386.cpio" "$stage/stub.cpio" >>"$stage/guest.cpio"
 	cp "$roots/vmlinuz" "$roots/i386.vmlinuz" "$stage"
 	cp --sparse=always "$roots/guest.img" "$stage/bases/root.img"
 	"$bed/data-base.sh" "$stage/bases/data.img"
@@ -161,6 +162,9 @@ make_xen() {
 		die "this Xen's mask of reserved bits was not found: a 32-bit guest would hang"
 }
 
+# HVM guests have no console at first: Xen logs what hvmloader, SeaBIOS and earlyprintk=xen say
+guests_level() { case " $CASES " in *" hvm "* | *" stubdom "* | *" softreset "*) echo all ;; *) echo warning ;; esac; }
+
 power_on() {
 	local disk args=() machine=(-accel "tcg,thread=single" -icount "shift=0,sleep=on" -smp 1)
 	# Two CPUs for guests with two: on one, each of their IPIs waits for a turn of the scheduler.
@@ -175,7 +179,7 @@ power_on() {
 		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -m 3568 \
 		-nographic -no-reboot -nodefaults -monitor "unix:$run/monitor,server=on,wait=off" -serial "file:$run/serial.log" \
 		-kernel "$run/xen" \
-		-append "console=com1 com1=115200,8n1 dom0_mem=1200M,max:1200M loglvl=warning guest_loglvl=warning noreboot=1" \
+		-append "console=com1 com1=115200,8n1 dom0_mem=1200M,max:1200M loglvl=warning guest_loglvl=$(guests_level) noreboot=1" \
 		-initrd "$roots/vmlinuz console=hvc0 quiet panic=5 mitigations=off loglevel=4,$roots/dom0.cpio" \
 		"${args[@]}" </dev/null >"$run/qemu.log" 2>&1 &
 	qemu=$!

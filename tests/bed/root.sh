@@ -12,6 +12,7 @@
 #   guest.cpio       their initramfs: blkfront, ext4, btrfs, then runs guest/init from the bed
 #   i386.vmlinuz     a 32-bit kernel, and i386.cpio, an initramfs with a 32-bit busybox that runs
 #                    guest/i386.sh: there is no 32-bit root
+#   stub.cpio        an initramfs with qemu for the device model's domain of an HVM guest, which runs guest/stub.sh
 #
 # Design: one mmdebstrap run makes both roots. It installs the guest's packages first, a hook keeps a
 # copy of that as the guest's root, then installs dom0's packages on top: half the time of two runs.
@@ -26,11 +27,16 @@ SUITE=trixie
 MIRROR=${BED_MIRROR:-http://deb.debian.org/debian}
 GUEST_PACKAGES="e2fsprogs btrfs-progs fio util-linux mount kmod procps kexec-tools"
 DOM0_PACKAGES="xen-hypervisor-4.20-amd64 xen-utils-4.20 xenstore-utils qemu-system-xen linux-image-amd64
-	busybox-static iproute2 psmisc lsof dmsetup cryptsetup-bin grub-xen-bin grub-xen-host xz-utils
+	busybox-static iproute2 psmisc lsof dmsetup cryptsetup-bin grub-xen-bin grub-xen-host grub-pc-bin xz-utils
 	libaio1t64 libblkid1 libinih1 libjansson4 libssl3t64 libseccomp2 libcap2 libcap-ng0 liblz4-1 libsystemd0
 	libxenstore4 libxenevtchn1 libxengnttab1 libxencall1 libxenforeignmemory1 libxentoollog1"
 DOM0_MODULES="virtio_pci virtio_blk ext4"
 GUEST_MODULES="xen-blkfront ext4 btrfs xen-gntalloc xen-evtchn xen-gntdev xenfs"
+STUB_MODULES="xen-blkfront ext4 xen-gntalloc xen-evtchn xen-gntdev xen-privcmd xenfs"
+# What a stub domain runs, and the option ROMs that its qemu gives to an HVM guest
+STUB_PROGRAMS="/usr/libexec/xen-qemu-system-i386 /usr/lib/xen-4.20/bin/vchan-socket-proxy
+	/usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list /usr/bin/xenstore-watch"
+STUB_ROMS="/usr/share/qemu/kvmvapic.bin /usr/share/qemu/linuxboot_dma.bin /usr/share/seabios/vgabios-stdvga.bin"
 # The last release with a 32-bit kernel
 I386_SUITE=bookworm
 I386_KERNEL=linux-image-686-pae
@@ -186,6 +192,21 @@ I386_INIT=$INIT_HEAD'
 insmod /modules/xen-blkfront.ko $(sed -n "s/.*bed\.blkfront=\([^ ]*\).*/\1/p" /proc/cmdline | tr , " ")
 load ext4
 exec sh /bed/i386.sh </dev/hvc0 >/dev/hvc0 2>&1'
+STUB_INIT=$INIT_HEAD'
+exec sh /bed/stub.sh'
+
+# stub_files DIR ROOT: the programs and option ROMs of a stub domain, with the libraries that the programs need.
+# Not compressed: the guest's creation waits for it, and unpacking would take the emulated machine longer than reading.
+stub_files() {
+	local dir=$1 root=$2 file
+	for file in $STUB_PROGRAMS $(
+		# shellcheck disable=SC2086 # a list
+		chroot "$root" ldd $STUB_PROGRAMS | awk '$2 == "=>" { print $3 } $1 ~ /^\// && NF == 2 { print $1 }' | sort -u
+	); do
+		install -D -m 755 "$root/$file" "$dir$file"
+	done
+	for file in $STUB_ROMS; do install -D -m 644 "$root/$file" "$dir$file"; done
+}
 
 image() { # OUT DIR SIZE LABEL
 	truncate -s "$3" "$1"
@@ -213,6 +234,9 @@ build() {
 	run "initramfs of the guests" initramfs "$work/out/guest.cpio" "$work/dom0" "$GUEST_INIT" $GUEST_MODULES
 	# shellcheck disable=SC2086
 	run "initramfs of 32-bit guests" initramfs "$work/out/i386.cpio" "$work/i386" "$I386_INIT" $I386_MODULES
+	stub_files "$work/out/stub.cpio.d" "$work/dom0"
+	# shellcheck disable=SC2086
+	run "initramfs of stub domains" initramfs "$work/out/stub.cpio" "$work/dom0" "$STUB_INIT" $STUB_MODULES
 	run "image of dom0's root" image "$work/out/dom0.img" "$work/dom0" 8G dom0
 	run "image of the guests' root" image "$work/out/guest.img" "$work/guest" 768M guest
 	chmod -R a+rX "$work/out"

@@ -170,6 +170,13 @@ static int show_maps(unsigned slot, bool with_store)
     return shown;
 }
 
+static void show_restricted(void)
+{
+    for (unsigned i = 0; i < FX_HANDLES; i++)
+        if (fx_hv->ev[i].serial && fx_hv->ev[i].restricted != FX_NOBODY)
+            printf("handle for domain %u alone\n", fx_hv->ev[i].restricted);
+}
+
 static int cmd_dump(int argc, char **argv)
 {
     static const char *const names[] = {"free", "running", "shut down", "dying"};
@@ -190,6 +197,7 @@ static int cmd_dump(int argc, char **argv)
         show_ports(dom, FX_NOBODY, true);
         show_maps(i, true);
     }
+    show_restricted();
     fx_unlock();
     return 0;
 }

@@ -231,6 +231,11 @@ int __wrap_close(int fd)
     return 0;
 }
 
+int __wrap_fcntl(int fd, int command, int value)
+{
+    return entry_of(fd) ? 0 : __real_fcntl(fd, command, value);
+}
+
 int __wrap_epoll_create1(int flags)
 {
     (void)flags;

@@ -32,6 +32,8 @@ int __wrap_getsockopt(int fd, int level, int name, void *out, socklen_t *length)
 int __real_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags);
 int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock);
+int __real_fcntl(int fd, int command, int value);
+int __wrap_fcntl(int fd, int command, int value);
 int __wrap_eventfd(unsigned int count, int flags);
 int __wrap_epoll_create1(int flags);
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);

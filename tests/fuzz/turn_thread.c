@@ -20,11 +20,30 @@ void iothread_call_threaded(struct iothread *thread, void (*fn)(void *arg), void
 #include "../../blkback-ephem/iothread.c"
 #undef iothread_call
 
-/* There is one thread, and it is here already. */
+struct turn_call {
+    struct work work;
+    void (*fn)(void *arg);
+    void *arg;
+    bool done;
+};
+
+static void turn_call_run(struct work *work)
+{
+    struct turn_call *call = container_of(work, struct turn_call, work);
+
+    call->fn(call->arg);
+    call->done = true;
+}
+
+/* There is one thread, and it is here already; but what was posted before comes before. */
 void iothread_call(struct iothread *thread, void (*fn)(void *arg), void *arg)
 {
-    (void)thread;
-    fn(arg);
+    struct turn_call call = {.work.run = turn_call_run, .fn = fn, .arg = arg};
+
+    iothread_post(thread, &call.work);
+    while (!call.done)
+        if (loop_turn(thread->loop, 0))
+            abort();
 }
 
 void turn_thread(struct iothread *thread)

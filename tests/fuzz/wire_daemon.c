@@ -229,7 +229,7 @@ static void daemon_check(void)
     if (life->phase == LIFE_RESUMING || life->phase == LIFE_SERVING)
         FUZZ_CHECK(life->users == users);
     if (life->worker && life->phase <= LIFE_SERVING) {
-        FUZZ_CHECK((unsigned int)__builtin_popcount(life->volumes) == volumes);
+        FUZZ_CHECK((unsigned int)__builtin_popcountll(life->volumes) == volumes);
         FUZZ_CHECK((unsigned int)__builtin_popcountll(life->doors) >= doors);
     }
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "fake_hv.h"
 #include "kernel.h"
+#include "wire_client.h"
 
 struct fuzz_input make_in;
 int make_base_fd = -1, make_pool_fd = -1;
@@ -27,7 +28,7 @@ uint32_t make_number(uint32_t most)
     return value < 0xf0 ? value % most : fuzz_u32(&make_in);
 }
 
-void make_hello(struct wire_msg *msg, int fds[WIRE_FDS])
+static void make_hello(struct wire_msg *msg, int fds[WIRE_FDS])
 {
     struct wire_hello *hello = &msg->u.hello;
     uint8_t how = fuzz_u8(&make_in);
@@ -45,12 +46,14 @@ void make_hello(struct wire_msg *msg, int fds[WIRE_FDS])
     fds[1] = hello->pool.kind == WIRE_POOL_RAM ? -1 : dup(make_pool_fd);
 }
 
-void make_volume(struct wire_msg *msg, int fds[WIRE_FDS])
+static void make_volume(struct wire_msg *msg, int fds[WIRE_FDS])
 {
     struct wire_volume *volume = &msg->u.volume;
 
     volume->id = make_number(WIRE_VOLUMES + 2);
     volume->flags = fuzz_u8(&make_in);
+    if (volume->flags & WIRE_VOLUME_SAME)
+        volume->same = make_number(WIRE_VOLUMES + 2);
     volume->bytes = make_size();
     volume->base_bytes = fuzz_u8(&make_in) & 1 ? volume->bytes : make_size();
     fuzz_take(&make_in, volume->name, 4);
@@ -58,7 +61,7 @@ void make_volume(struct wire_msg *msg, int fds[WIRE_FDS])
         fds[0] = dup(make_base_fd);
 }
 
-void make_door(struct wire_msg *msg)
+static void make_door(struct wire_msg *msg)
 {
     struct wire_door *door = &msg->u.door;
     uint8_t how = fuzz_u8(&make_in);
@@ -81,7 +84,7 @@ void make_door(struct wire_msg *msg)
         door->queue[0].port = fuzz_u32(&make_in);
 }
 
-void make_extents(struct wire_msg *msg)
+static void make_extents(struct wire_msg *msg)
 {
     struct wire_extents *extents = &msg->u.extents;
     uint32_t first = fuzz_u8(&make_in);
@@ -93,11 +96,46 @@ void make_extents(struct wire_msg *msg)
         extents->extent[0] = fuzz_u32(&make_in);
 }
 
-void make_strings_end(struct wire_msg *msg)
+static void make_strings_end(struct wire_msg *msg)
 {
     msg->u.hello.note[WIRE_NOTE - 1] = '\0';
     if (msg->type == WIRE_VOLUME_ADD) {
         msg->u.volume.name[sizeof(msg->u.volume.name) - 1] = '\0';
         msg->u.volume.note[WIRE_NOTE - 1] = '\0';
     }
+}
+
+static void make_evtchn(struct wire_msg *msg, int fds[WIRE_FDS])
+{
+    msg->u.evtchn.domid = make_number(3);
+    msg->u.evtchn.thread = make_number(3);
+    if (msg->type == WIRE_EVTCHN_ADD && msg->u.evtchn.thread != 2)
+        fds[0] = fake_hv_handle();
+}
+
+void make_message(struct wire_msg *msg, uint32_t type, int fds[WIRE_FDS])
+{
+    wire_start(msg, type, 0);
+    if (type == WIRE_HELLO)
+        make_hello(msg, fds);
+    else if (type == WIRE_VOLUME_ADD)
+        make_volume(msg, fds);
+    else if (type == WIRE_CONNECT)
+        make_door(msg);
+    else if (type == WIRE_EXTENTS_GIVE)
+        make_extents(msg);
+    else if (type == WIRE_VOLUME_DEL)
+        msg->u.volume.id = make_number(WIRE_VOLUMES);
+    else if (type == WIRE_DISCONNECT) {
+        msg->u.disconnect.id = make_number(WIRE_DOORS);
+        msg->u.disconnect.force = fuzz_u8(&make_in) & 1;
+    } else if (type == WIRE_EVTCHN_ADD || type == WIRE_EVTCHN_DEL) {
+        make_evtchn(msg, fds);
+    } else if (type == WIRE_NBD_ADD) {
+        msg->u.volume.id = make_number(4);
+        fds[0] = wire_client_new();
+    } else {
+        fuzz_take(&make_in, &msg->u, 16);
+    }
+    make_strings_end(msg);
 }

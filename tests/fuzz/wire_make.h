@@ -16,11 +16,7 @@ uint64_t make_size(void);
 /* Mostly below `most`, which is not 0. */
 uint32_t make_number(uint32_t most);
 
-void make_hello(struct wire_msg *msg, int fds[WIRE_FDS]);
-void make_volume(struct wire_msg *msg, int fds[WIRE_FDS]);
-void make_door(struct wire_msg *msg);
-void make_extents(struct wire_msg *msg);
-/* What wire.c sees to. */
-void make_strings_end(struct wire_msg *msg);
+/* Strings end, as wire.c sees to. */
+void make_message(struct wire_msg *msg, uint32_t type, int fds[WIRE_FDS]);
 
 #endif

@@ -18,6 +18,7 @@
 #include "pool_extents.h"
 #include "pump.h"
 #include "turn.h"
+#include "wire_client.h"
 #include "wire_make.h"
 
 #define STEPS  60
@@ -35,9 +36,9 @@ struct asked {
 static struct {
     struct asked asked[ASKED];
     uint32_t cookie;
-    uint32_t volumes; /* agreed to */
+    uint64_t volumes; /* agreed to */
     uint64_t doors;
-    uint32_t told_volumes; /* in this replay */
+    uint64_t told_volumes; /* in this replay */
     uint64_t told_doors;
     bool resuming;
     int last_error;
@@ -77,9 +78,9 @@ static void book_reply(const struct wire_msg *msg)
     if (error)
         return;
     if (asked->type == WIRE_VOLUME_ADD)
-        book.volumes |= 1u << asked->id;
+        book.volumes |= 1ull << asked->id;
     else if (asked->type == WIRE_VOLUME_DEL)
-        book.volumes &= ~(1u << asked->id);
+        book.volumes &= ~(1ull << asked->id);
     else if (asked->type == WIRE_CONNECT)
         book.doors |= 1ull << asked->id;
     else if (asked->type == WIRE_DISCONNECT)
@@ -99,7 +100,7 @@ int wire_send(int sock, const struct wire_msg *msg, const int *fds, unsigned int
         break;
     case WIRE_VOLUME_ADD:
         FUZZ_CHECK(book.resuming && msg->u.volume.id < WIRE_VOLUMES);
-        book.told_volumes |= 1u << msg->u.volume.id;
+        book.told_volumes |= 1ull << msg->u.volume.id;
         break;
     case WIRE_CONNECT:
         FUZZ_CHECK(book.resuming && msg->u.door.id < WIRE_DOORS);
@@ -163,29 +164,7 @@ static void step_message(uint8_t type)
     struct wire_msg msg;
     int fds[WIRE_FDS] = {-1, -1};
 
-    wire_start(&msg, type, 0);
-    if (type == WIRE_HELLO)
-        make_hello(&msg, fds);
-    else if (type == WIRE_VOLUME_ADD)
-        make_volume(&msg, fds);
-    else if (type == WIRE_CONNECT)
-        make_door(&msg);
-    else if (type == WIRE_EXTENTS_GIVE)
-        make_extents(&msg);
-    else if (type == WIRE_VOLUME_DEL)
-        msg.u.volume.id = make_number(WIRE_VOLUMES);
-    else if (type == WIRE_DISCONNECT) {
-        msg.u.disconnect.id = make_number(WIRE_DOORS);
-        msg.u.disconnect.force = fuzz_u8(&make_in) & 1;
-    } else if (type == WIRE_EVTCHN_ADD || type == WIRE_EVTCHN_DEL) {
-        msg.u.evtchn.domid = make_number(3);
-        msg.u.evtchn.thread = make_number(3);
-        if (type == WIRE_EVTCHN_ADD && msg.u.evtchn.thread != 2)
-            fds[0] = fake_hv_handle();
-    } else {
-        fuzz_take(&make_in, &msg.u, 16);
-    }
-    make_strings_end(&msg);
+    make_message(&msg, type, fds);
     worker_ask(&msg, fds);
 }
 
@@ -249,7 +228,7 @@ static void step_orphan(uint8_t how)
     book.volumes = 0;
     book.doors = 0;
     for (uint32_t i = 0; i < WIRE_VOLUMES; i++)
-        book.volumes |= (guest.volumes[i].volume ? 1u : 0) << i;
+        book.volumes |= (guest.volumes[i].volume ? 1ull : 0) << i;
     for (uint32_t i = 0; i < WIRE_DOORS; i++)
         book.doors |= (guest.doors[i].door ? 1ull : 0) << i;
     wire_start(&msg, WIRE_RESUME, 0);
@@ -279,13 +258,23 @@ static void worker_step(void)
                                         WIRE_REFRESH,    WIRE_HELLO,      0};
         uint8_t which = types[what % sizeof(types)];
         step_message(which ? which : fuzz_u8(&make_in) == WIRE_QUIT ? WIRE_QUIT : 13 + what);
-    } else if (what < 0xe0) {
+    } else if (what < 0xd0) {
         worker_turn(what & 1 ? 1000 : 2100000);
+    } else if (what < 0xd6) {
+        step_message(WIRE_NBD_ADD);
+    } else if (what < 0xe0) {
+        wire_client_step();
     } else if (what < 0xf0) {
         step_ring(fuzz_u8(&make_in));
     } else {
         step_orphan(what);
     }
+}
+
+/* For the last connection's end. */
+static void worker_waits(void)
+{
+    worker_turn(10000);
 }
 
 static void worker_open(void)
@@ -294,6 +283,8 @@ static void worker_open(void)
     guest.statm = -1;
     memset(&book, 0, sizeof(book));
     kernel_reset();
+    kernel_waits = worker_waits;
+    wire_clients_reset();
     fake_aio_reset(1);
     fake_hv_reset();
     FUZZ_CHECK(!loop_open(&guest.loop) && !mailbox_open(&guest.mailbox, guest.loop));
@@ -321,13 +312,15 @@ static void worker_settle(void)
     }
 }
 
-/* Everything in force is taken back, and that works. */
-static void worker_undo(void)
+/* Everything in force is taken back, and that works; `hard`: connections first, as when a life ends. */
+static void worker_undo(bool hard)
 {
     struct wire_msg msg;
     int none[WIRE_FDS] = {-1, -1};
 
     guest.ended = false; /* a QUIT; the process is not to end with the input */
+    if (hard)
+        guest_nbd_close_all(&guest);
     worker_settle();
     for (uint32_t i = 0; i < WIRE_DOORS && guest.engine; i++) {
         if (!guest.doors[i].door)
@@ -366,6 +359,7 @@ static void worker_close(void)
         close(guest.listener.fd);
     if (guest.statm >= 0)
         close(guest.statm);
+    guest_nbd_close_all(&guest);
     guest_forget_refreshes(&guest);
     engine_close(guest.engine);
     guest_extents_close(&guest);
@@ -392,7 +386,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         step_message(WIRE_HELLO);
     for (int i = 0; i < STEPS && make_in.left; i++)
         worker_step();
-    worker_undo();
+    worker_undo(how & 4);
     worker_close();
     FUZZ_CHECK(dup(make_base_fd) == lowest_fd); /* else a descriptor is lost */
     close(lowest_fd);

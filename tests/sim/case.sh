@@ -211,7 +211,7 @@ complaints() {
 }
 
 reports() {
-    grep -hE 'ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|LeakSanitizer' \
+    grep -hE 'ERROR: (Address|Thread)Sanitizer|runtime error:|WARNING: ThreadSanitizer|LeakSanitizer' \
         -A 30 "$SIM"/log/* | head -n 120
 }
 

@@ -53,9 +53,11 @@
     X(keys)                                                                                        \
     X(reclaim)                                                                                     \
     X(suspend)                                                                                     \
+    X(stubdom)                                                                                     \
     X(tombstone)                                                                                   \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \
+    X(guest_volumes)                                                                               \
     X(life)
 
 #define UNIT_DECLARE(name) int suite_##name(void) __attribute__((weak));

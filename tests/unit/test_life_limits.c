@@ -9,13 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "kin.h"
 #include "life.h"
 #include "policy.h"
 #include "util.h"
 #include "vbd.h"
 
-#define GIB   ((uint64_t)1 << 30)
-#define ZEROS " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+#define GIB     ((uint64_t)1 << 30)
+#define ZEROS16 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
+#define ZEROS   ZEROS16 ZEROS16 ZEROS16 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
 
 static char note_path[LIFE_PATH], note_text[1024];
 static int notes;
@@ -37,6 +39,14 @@ int life_note(const struct life *life, const char *suffix, const char *text)
     snprintf(note_text, sizeof(note_text), "%s", text);
     notes++;
     return 0;
+}
+
+static bool first = true;
+
+bool kin_is_first(const struct vbd *vbd)
+{
+    (void)vbd;
+    return first;
 }
 
 pid_t worker_pid(const struct worker *worker)
@@ -185,6 +195,11 @@ static void test_growth(void)
     vbd.volume_id = -1;
     CU_ASSERT_EQUAL(allowed(&vbd), 9 * GIB);
     vbd.volume = VBD_READY;
+    /* A second door onto a volume that counts. */
+    vbd.volume_id = 4;
+    first = false;
+    CU_ASSERT_EQUAL(allowed(&vbd), 9 * GIB);
+    first = true;
     /* Volumes with a size of their own, and bases that are gone. */
     vbd.volume_id = 4;
     snprintf(vbd.params, sizeof(vbd.params), "aio:%s,size=1G", base);

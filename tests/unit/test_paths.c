@@ -105,6 +105,11 @@ static void test_names(void)
         {2048, "sda"},
         {2065, "sdb1"},
         {0, "vbd-0"},
+        /* What has a name by its plain number is no second disk of that name. */
+        {1u << 28, "vbd-268435456"},
+        {(1u << 28) + (15 << 8) + 15, "vbd-268439311"},
+        {(1u << 28) + 16, "xvda16"},
+        {768 + 128, "vbd-896"},
         {UINT32_MAX, "vbd-4294967295"},
     };
     char name[32];

@@ -106,6 +106,7 @@ struct front {
     bool no_clamp;   /* take the wishes even if the backend offers less */
     unsigned manner;
     uint64_t span, seed;
+    uint64_t mine, sharers, stripe; /* of each `sharers` stripes of so many sectors, verify's own */
     /* what the backend says */
     struct xs_handle *xsh;
     char dir[64], backend[256];

@@ -22,6 +22,7 @@
 static const char usage[] =
     "usage: fxfront [--domid N] [--devid N] [--queues N] [--ring-order K] [--indirect SEGS]\n"
     "               [--protocol x86_64-abi|x86_32-abi] [--depth N] [--span BYTES] [--seed N]\n"
+    "               [--mine K/N/SECTORS]\n"
     "               [--set KEY=VALUE]... [--drop KEY]... [--no-clamp] [--refused] [--direct SEGS]\n"
     "               [--manner early,bare,whole,keep,silent,impatient] [COMMAND]...\n"
     "commands: verify COUNT|SECONDSs, pattern|check OFFSET LEN SEED,\n"
@@ -36,7 +37,7 @@ static const struct option options[] = {
     {"seed", 1, NULL, 'r'},    {"set", 1, NULL, 's'},      {"protocol", 1, NULL, 'p'},
     {"drop", 1, NULL, 'x'},    {"no-clamp", 0, NULL, 'c'}, {"indirect", 1, NULL, 'i'},
     {"refused", 0, NULL, 'R'}, {"help", 0, NULL, 'h'},     {"manner", 1, NULL, 'm'},
-    {"direct", 1, NULL, 'e'},  {NULL, 0, NULL, 0},
+    {"direct", 1, NULL, 'e'},  {"mine", 1, NULL, 'M'},     {NULL, 0, NULL, 0},
 };
 
 static void add_setting(struct front *front, char *text, bool drop)
@@ -101,6 +102,18 @@ static bool take_number(struct front *front, int option, uint64_t n)
     }
 }
 
+static bool take_mine(struct front *front, const char *text)
+{
+    unsigned long long mine, sharers, stripe;
+
+    if (sscanf(text, "%llu/%llu/%llu", &mine, &sharers, &stripe) != 3 || mine >= sharers || !stripe)
+        return false;
+    front->mine = mine;
+    front->sharers = sharers;
+    front->stripe = stripe;
+    return true;
+}
+
 static bool take_option(struct front *front, int option, bool *refused)
 {
     switch (option) {
@@ -118,6 +131,8 @@ static bool take_option(struct front *front, int option, bool *refused)
         return true;
     case 'm':
         return take_manner(front, optarg);
+    case 'M':
+        return take_mine(front, optarg);
     case 'p':
         front->protocol = optarg;
         front->abi = abi_find(optarg);

@@ -7,6 +7,10 @@
  * answer; what a backend does with overlapping writes is not tested here. A sector nobody touched
  * is learned from its first read. Discards are aligned to the backend's granularity and must read
  * back as zeros.
+ *
+ * With --mine K/N/SECTORS the disk is cut into stripes and only each Nth, from the Kth on, is used:
+ * several frontends verify one disk at once, each its own sectors, in the same blocks if the stripes
+ * are smaller than those.
  */
 #define _GNU_SOURCE
 #include "front.h"
@@ -66,11 +70,12 @@ static void unclaim(uint64_t from, uint64_t count)
 static uint8_t pick_op(struct worker *w)
 {
     const struct front *front = w->queue->front;
+    bool whole = !(front->stripe * SECTOR % front->granularity);
     unsigned dice = (unsigned)(random_next(&w->random) % 100);
 
     if (dice < 4 && front->has_flush)
         return BLKIF_OP_FLUSH_DISKCACHE;
-    if (dice < 10 && front->has_discard && !(front->info & VDISK_READONLY))
+    if (dice < 10 && front->has_discard && whole && !(front->info & VDISK_READONLY))
         return BLKIF_OP_DISCARD;
     return dice < 55 || (front->info & VDISK_READONLY) ? BLKIF_OP_READ : BLKIF_OP_WRITE;
 }
@@ -89,6 +94,21 @@ static uint64_t pick_length(struct worker *w, uint8_t op)
     return 1 + random_next(&w->random) % limit;
 }
 
+/* Moves a range into a stripe of ours; false when there is none so near the end. */
+static bool pick_stripe(const struct front *front, uint64_t *from, uint64_t *count)
+{
+    if (!front->stripe)
+        return true;
+    uint64_t stripe = *from / front->stripe, into = *from % front->stripe;
+    stripe = stripe - stripe % front->sharers + front->mine;
+    if ((stripe + 1) * front->stripe > model.sectors)
+        return false;
+    *from = stripe * front->stripe + into;
+    if (*count > front->stripe - into)
+        *count = front->stripe - into;
+    return true;
+}
+
 /* A range nobody else is at; false if it took too many tries. */
 static bool pick_range(struct worker *w, struct io *io)
 {
@@ -101,10 +121,13 @@ static bool pick_range(struct worker *w, struct io *io)
 
         if (count > total - from)
             count = total - from;
-        if (!claim(from * unit, count * unit, io->op != BLKIF_OP_READ))
+        from *= unit;
+        count *= unit;
+        if (!pick_stripe(w->queue->front, &from, &count) ||
+            !claim(from, count, io->op != BLKIF_OP_READ))
             continue;
-        io->sector = from * unit;
-        io->sectors = count * unit;
+        io->sector = from;
+        io->sectors = count;
         return true;
     }
     return false;

@@ -1,0 +1,196 @@
+# shellcheck shell=bash disable=SC2153 # SEED is the run's, seed the case's
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# stubdom - HVM guests whose device model runs in a stub domain, set up as sys-net and sys-usb are in Qubes OS: kernel
+# and initramfs on a read-only disk of the kernel's blkback, all other disks ephemeral. Both domains have them at
+# once, as doors onto the same volumes. The stub domain crashes, the guest is destroyed, both go at once; and domains
+# that only say they belong to the guest get nothing.
+
+seed=$SEED-stubdom
+dir=/var/lib/stubdom
+mkdir -p "$dir"
+
+# The disk of kernels: what the stub domain's qemu is told to load. libxl cannot emulate a read-only disk among the
+# first four; the fifth is there by PV drivers alone.
+make_kernels() {
+	mkdir -p "$dir/kernels"
+	cp "$BED/vmlinuz" "$BED/guest.cpio" "$dir/kernels"
+	truncate -s 64M "$dir/kernels.img"
+	mke2fs -q -t ext4 -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$dir/kernels" "$dir/kernels.img"
+}
+
+# stubdom_config NAME: the documented example with the paths here. The guest waits for no device that nobody serves.
+stubdom_config() {
+	sed -e "s|^name = .*|name = \"$1\"|" -e "s|=/srv/bases/private.img|=$BED/bases/data.img|" \
+		-e "s|,target=/srv/bases/kernels.img|,script=bed-block,target=$dir/kernels.img|" \
+		-e "s|=/srv/bases|=$BED/bases|" -e "s|/srv/stubdom|$BED|" -e "s|script=block-ephem|script=$SCRIPT|" \
+		-e "/^cmdline/s|mitigations=off|& earlyprintk=xen agp=off iommu=off tsc=reliable initcall_blacklist=boot_wait_for_devices bed.name=$1 bed.run=stubdom bed.seed=$seed|" \
+		"$BED/service-qube.cfg" >"$GUESTS/$1.cfg"
+	cp -n "$BED/bed-block" /etc/xen/scripts/bed-block
+}
+
+node() { xenstore-read "/local/domain/$1/$2"; }
+stub_of() { node "$1" image/device-model-domid; }
+backend() { xenstore-read "/local/domain/0/backend/vbd3/$1/$2" 2>/dev/null; }
+connected() { [ "$(backend "$1" "$2/state")" = 4 ]; }
+
+# order COMMAND...: to the stub domain, see guest/stub.sh; what it answers is in $answer
+answered() { [ "$(node "$stub" data/answer | cut -d' ' -f1)" = "$orders" ]; }
+order() {
+	orders=$((orders + 1))
+	xenstore-write "/local/domain/$stub/data/order" "$orders $*"
+	wait_for 60 "the stub domain to $*" answered || return 1
+	answer=$(node "$stub" data/answer | cut -d' ' -f2-)
+}
+
+# ask COMMAND...: the same to the guest, see guest/stubdom.sh
+ask() {
+	asked=$((asked + 1))
+	guest_tell "$guest" "$asked $*"
+	wait_for 60 "the guest to $*" guest_said "$guest" "did $asked " || return 1
+	answer=$(tr -d '\r' <"$(guest_log "$guest")" | sed -n "s/^GUEST: did $asked //p")
+}
+gets() {
+	local wanted=$1
+	shift
+	"$@" || return 1
+	[ "$answer" = "$wanted" ] || { echo "$*: got '$answer', expected '$wanted'"; return 1; }
+}
+
+# Both ways, a block of a disk: what one has written the other reads at once. WORD fills a block.
+sum_of() { yes "$1" | head -c 4096 | sha256sum | cut -c1-16; }
+to_and_fro() {
+	local disk=$1 block=$2 round
+	for round in 1 2 3 4 5 6; do
+		gets 0 ask write "$disk" "$block" "guest$round" &&
+			gets "$(sum_of "guest$round")" order read "$disk" "$block" &&
+			gets 0 order write "$disk" "$block" "stub$round" &&
+			gets "$(sum_of "stub$round")" ask read "$disk" "$block" || return 1
+	done
+}
+
+# The guest's loads, which verify, go on
+moves() {
+	local before
+	ask moved || return 1
+	before=$answer
+	wait_for 60 "the loads" moved_beyond $((before + 200))
+}
+moved_beyond() { ask moved && [ "$answer" -gt "$1" ]; }
+
+# ---- domains that only say they belong to the guest ----
+
+# A domain that waits, without disks; its node target names the guest, by whom it is told
+forger_start() {
+	guest_config forger 128 smoke ""
+	xl create -p -q "$GUESTS/forger.cfg" && xl domid forger >"$GUESTS/forger.domid"
+}
+forge() { # DOMID OWNER: the node is OWNER's to write
+	xenstore-write "/local/domain/$1/target" "$domid" && xenstore-chmod "/local/domain/$1/target" "n$2" "r$1"
+}
+# It gets no disk, and why is told
+gets_nothing() {
+	local forger words=$1
+	forger=$(guest_domid forger)
+	not timeout 120 xl block-attach forger "$(ephemeral xvda "$BED/bases/root.img")" || return 1
+	grep -q "domain $forger says that it is a stub domain .*$words.*it gets no disk" "$DAEMON_LOG" || return 1
+	[ "$(workers | xargs)" = "$pids" ] && xl block-detach forger xvda --force
+	wait_for 20 "its backend to go" backends_gone "$forger"
+}
+
+# start_pair NAME: guest, domid and stub are set; the guest's loads run on xvda and xvdb
+start_pair() {
+	guest=$1
+	stubdom_config "$guest" ""
+	check "$guest-create" guest_start "$guest"
+	domid=$(guest_domid "$guest")
+	stub=$(stub_of "$domid")
+	orders=0 asked=0 answer=
+	check "$guest-loaded" guest_wait "$guest" 600 loaded
+	echo "stub domain: $(node "$stub" data/said); $(node "$stub" data/qemu)"
+	pids=$(workers | xargs)
+	check "$guest-disks-of-both" both_connected
+	is "$guest-one-worker" "$(main_worker "$pids" | wc -w)" 1
+}
+
+# all_gone: of the guest and its stub domain nothing is left
+all_gone() {
+	check_gone "$guest" "$domid" "$pids"
+	check "$guest-stub-backend-gone" wait_for 10 "the backend directory to go" backends_gone "$stub"
+	is "$guest-stub-grants" "$(grants "$stub")" 0
+	check "$guest-bases-closed" closed "$BED/bases/"
+	check "$guest-pool-closed" closed "$POOL"
+	check "$guest-nothing-listed" [ -z "$(ls -A "$RUN/workers")" ]
+}
+
+both_connected() {
+	local disk
+	for disk in 51712 51728 51744; do connected "$domid" $disk && connected "$stub" $disk || return 1; done
+}
+crashed() { xl list "$stub" | awk 'NR == 2 { exit $5 !~ /c/ }'; }
+
+kernel_log_mark
+channels=$(event_channels)
+check kernels make_kernels
+check daemon daemon_start --threads 2 --verbose
+
+start_pair first
+is stub-of "$(node "$stub" target)" "$domid"
+check stub-is-known grep -q "guest $domid: domain $stub is its stub domain" "$DAEMON_LOG"
+is kernels-left-to-blkback "$(xenstore-read "/local/domain/0/backend/vbd/$domid/51776/state")" 4
+check coherent-xvdb to_and_fro xvdb 8000
+check coherent-xvdc to_and_fro xvdc 20000
+check still-both both_connected
+# shellcheck disable=SC2086 # lists
+files=$(pool_files $pids)
+check pool-file-found [ -n "$files" ]
+# shellcheck disable=SC2086
+is pool-without-marker "$(marker_hits "$seed" $files)" 0
+
+check forger forger_start
+forger=$(guest_domid forger)
+check target-of-its-own forge "$forger" "$forger"
+check forged-target-gets-nothing gets_nothing "others than dom0 may write that"
+check stub-of-nobody forge "$forger" 0
+check other-stub-gets-nothing gets_nothing "that guest has no such stub domain"
+check forger-ends xl destroy forger
+for path in target "/local/domain/$domid/image/device-model-domid"; do
+	check "xenstore-keeps-${path##*/}" gets refused order forge "$path" "$forger"
+done
+check coherent-still to_and_fro xvdb 8001
+
+check guest-ends ask end
+check power-off guest_wait_exit first 300
+guest_results first
+check end guest_said first end
+all_gone
+
+start_pair crashing
+order crash || true
+check crash-seen wait_for 60 "Xen to see the crash" crashed
+check crash-loads-go-on moves
+check crash-same-worker [ "$(workers | xargs)" = "$pids" ]
+check crash-destroy xl destroy crashing
+all_gone
+
+start_pair destroyed
+check destroyed-loads moves
+check destroyed-destroy xl destroy destroyed
+all_gone
+
+start_pair parted
+check parted-loads moves
+xl destroy "$stub" &
+stub_destroyer=$!
+check parted-destroy xl destroy parted
+wait "$stub_destroyer" || true
+check parted-gone guest_gone parted
+all_gone
+
+check daemon-stops daemon_stop
+check bases-closed closed "$BED/bases/"
+is event-channels "$(event_channels)" "$channels"
+check kernel-log kernel_log_clean
+rm -r "$dir"
+sync
+say "absent stubdom $seed"
