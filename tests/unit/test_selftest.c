@@ -17,17 +17,29 @@ int __wrap_EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, uint8_t *out, int *outl, const 
 
 static _Thread_local uint32_t calls, wrong_call, wrong_byte; /* wrong_call 0: none */
 static _Thread_local bool refuse;
+static _Thread_local bool
+    consistent; /* the next call is wrong, too, in such a way that it undoes this */
+
+static void flip(uint8_t *bytes, int n)
+{
+    bytes[wrong_byte % (uint32_t)n] ^= (uint8_t)(1u << wrong_byte % 8);
+}
 
 int __wrap_EVP_CipherUpdate(EVP_CIPHER_CTX *ctx, uint8_t *out, int *outl, const uint8_t *in, int n)
 {
-    int ok = __real_EVP_CipherUpdate(ctx, out, outl, in, n);
+    uint8_t righted[CIPHER_UNIT];
 
-    if (++calls == wrong_call) {
-        if (refuse)
-            return 0;
-        out[wrong_byte % (uint32_t)n] ^= (uint8_t)(1u << wrong_byte % 8);
+    calls++;
+    if (consistent && wrong_call && calls == wrong_call + 1) {
+        memcpy(righted, in, (size_t)n);
+        flip(righted, n);
+        in = righted;
     }
-    return ok;
+    int ok = __real_EVP_CipherUpdate(ctx, out, outl, in, n);
+    if (calls != wrong_call)
+        return ok;
+    flip(out, n);
+    return refuse ? 0 : ok;
 }
 
 static int check_with(uint32_t call, uint32_t byte)
@@ -50,6 +62,12 @@ static void each_answer_counts(void)
         for (uint32_t byte = 0; byte < (call <= 2 ? 32 : CIPHER_UNIT); byte++)
             if (check_with(call, byte) != -EBADMSG)
                 CU_FAIL_FATAL("a wrong answer was taken");
+    /* What decrypts its own wrong answers is found by the answers. */
+    consistent = true;
+    for (uint32_t byte = 0; byte < CIPHER_UNIT; byte++)
+        if (check_with(1, byte) != -EBADMSG || check_with(3, byte) != -EBADMSG)
+            CU_FAIL_FATAL("a consistently wrong answer was taken");
+    consistent = false;
     refuse = true;
     for (uint32_t call = 1; call <= 4; call++)
         CU_ASSERT_EQUAL(check_with(call, 0), -EBADMSG);
