@@ -4,6 +4,11 @@
  * (on fault), left out of core dumps, page aligned for O_DIRECT, wiped as buffers come back, and given
  * back to the system when idle.  Forked children share it, so that the undertaker can wipe it.  One
  * thread, no locking.
+ *
+ * What may hold a guest's plaintext: buffers of requests of the ring and of NBD, with the edges of a
+ * merge behind them; the page that an NBD connection reads ahead into; the scratch memory of press.  All
+ * are in arenas.  Frames (tier), units (pack) and the pool hold ciphertext; requests, index and slots
+ * none of either; a page of the ring is the guest's own.
  */
 #ifndef EPHEM_ARENA_H
 #define EPHEM_ARENA_H
