@@ -22,7 +22,7 @@
 #else
 #define TIMES 1000000u
 #endif
-#define TIMES_DISK (TIMES / 20)
+#define TIMES_DISK 50000u
 #define OFFSET     ((uint64_t)7 * BLOCK_SIZE)
 
 /* What one write left in the pool. */
