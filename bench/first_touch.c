@@ -20,6 +20,7 @@
 #include "key.h"
 #include "lane.h"
 #include "pool.h"
+#include "secret.h"
 #include "volume.h"
 
 #define DEPTH_MOST 256
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
     int seconds = argc == 5 ? atoi(argv[2]) : 0, depth = argc == 5 ? atoi(argv[3]) : 0;
     struct pool_stats stats;
 
+    secret_enter();
     if (seconds < 1 || depth < 1 || depth > DEPTH_MOST) {
         fprintf(stderr, "usage: first-touch DIR SECONDS DEPTH MIB\n");
         return 2;

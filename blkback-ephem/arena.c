@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * arena: a bitmap of pages, first fit from below, so that a lightly used arena stays small.
+ * arena: a bitmap of pages, first fit from below, so that a lightly used arena stays small.  The pages
+ * are those of a file in memory, because what several processes map is shared only so, and because a
+ * hole is punched into it where locked pages are to be given back.
  */
 #include "arena.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
 #endif
 
 struct arena {
     uint8_t *memory;
+    int fd;
     uint32_t pages;
     uint32_t used;
     bool returned; /* since the last wake */
@@ -23,36 +28,57 @@ struct arena {
     uint64_t free[];
 };
 
+/* Before 6.3 the kernel does not know the flag. */
+static int arena_file(size_t bytes)
+{
+    int fd = memfd_create("arena", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("arena", MFD_CLOEXEC);
+    if (fd < 0 || !ftruncate(fd, (off_t)bytes))
+        return fd < 0 ? -errno : fd;
+    int err = -errno;
+    close(fd);
+    return err;
+}
+
+static int arena_map(struct arena *arena, size_t bytes)
+{
+    arena->fd = arena_file(bytes);
+    if (arena->fd < 0)
+        return arena->fd;
+    arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd,
+                         0);
+    if (arena->memory == MAP_FAILED)
+        return -errno;
+    return mlock2(arena->memory, bytes, MLOCK_ONFAULT) ||
+                   madvise(arena->memory, bytes, MADV_DONTDUMP)
+               ? -errno
+               : 0;
+}
+
 int arena_open(struct arena **out, size_t bytes)
 {
     size_t words = bytes / ARENA_PAGE / 64;
     struct arena *arena = calloc(1, sizeof(*arena) + words * sizeof(uint64_t));
-    int err;
 
     if (!arena)
         return -ENOMEM;
-    arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (arena->memory == MAP_FAILED) {
-        err = -errno;
-        goto out_free;
-    }
-    if (mlock2(arena->memory, bytes, MLOCK_ONFAULT) ||
-        madvise(arena->memory, bytes, MADV_DONTDUMP) ||
-        madvise(arena->memory, bytes, MADV_DONTFORK)) {
-        err = -errno;
-        goto out_unmap;
+    arena->memory = MAP_FAILED;
+    int err = arena_map(arena, bytes);
+    if (err) {
+        if (arena->memory != MAP_FAILED)
+            munmap(arena->memory, bytes);
+        if (arena->fd >= 0)
+            close(arena->fd);
+        free(arena);
+        return err;
     }
     arena->pages = (uint32_t)(words * 64);
     memset(arena->free, 0xff, words * sizeof(uint64_t));
     list_init(&arena->waiters);
     *out = arena;
     return 0;
-out_unmap:
-    munmap(arena->memory, bytes);
-out_free:
-    free(arena);
-    return err;
 }
 
 static bool arena_is_free(const struct arena *arena, uint32_t page)
@@ -69,6 +95,7 @@ void arena_close(struct arena *arena)
         if (!arena_is_free(arena, i))
             explicit_bzero(arena->memory + (size_t)i * ARENA_PAGE, ARENA_PAGE);
     munmap(arena->memory, (size_t)arena->pages * ARENA_PAGE);
+    close(arena->fd);
     free(arena);
 }
 
@@ -172,5 +199,23 @@ struct arena_share *arena_share(struct arena *arena)
 void arena_trim(struct arena *arena)
 {
     if (!arena->used)
-        madvise(arena->memory, (size_t)arena->pages * ARENA_PAGE, MADV_DONTNEED_LOCKED);
+        fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                  (off_t)arena->pages * ARENA_PAGE);
+}
+
+int arena_fd(const struct arena *arena)
+{
+    return arena->fd;
+}
+
+void arena_bury(struct arena *arena)
+{
+    off_t end = (off_t)arena->pages * ARENA_PAGE, from, to = 0;
+
+    while (to < end && (from = lseek(arena->fd, to, SEEK_DATA)) >= 0) {
+        to = lseek(arena->fd, from, SEEK_HOLE);
+        if (to <= from)
+            to = end;
+        explicit_bzero(arena->memory + from, (size_t)(to - from));
+    }
 }

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * arena: the I/O buffers of one thread, the only place where guest data lies in the clear.  Locked
- * (on fault), left out of core dumps and of forked children, page aligned for O_DIRECT, wiped as
- * buffers come back, and given back to the system when idle.  One thread, no locking.
+ * (on fault), left out of core dumps, page aligned for O_DIRECT, wiped as buffers come back, and given
+ * back to the system when idle.  Forked children share it, so that the undertaker can wipe it.  One
+ * thread, no locking.
+ *
+ * What may hold a guest's plaintext: buffers of requests of the ring and of NBD, with the edges of a
+ * merge behind them; the page that an NBD connection reads ahead into; the scratch memory of press.  All
+ * are in arenas.  Frames (tier), units (pack) and the pool hold ciphertext; requests, index and slots
+ * none of either; a page of the ring is the guest's own.
  */
 #ifndef EPHEM_ARENA_H
 #define EPHEM_ARENA_H
@@ -30,7 +36,7 @@ struct arena_share {
 /* `bytes`: multiple of 64 pages.  0, -ENOMEM, -EPERM: could not be locked. */
 int arena_open(struct arena **out, size_t bytes);
 
-/* Everything must have been put back. */
+/* Wipes what has not been put back. */
 void arena_close(struct arena *arena);
 
 /* `pages` consecutive pages of undefined content, or NULL when there is no such run now. */
@@ -53,5 +59,11 @@ struct arena_share *arena_share(struct arena *arena);
 
 /* Gives the memory of an unused arena back to the system; it stays usable. */
 void arena_trim(struct arena *arena);
+
+/* The file its pages are of; it stays the arena's. */
+int arena_fd(const struct arena *arena);
+
+/* In a forked child, when the parent has ended: wipes every page that there is. */
+void arena_bury(struct arena *arena);
 
 #endif

@@ -11,14 +11,19 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "cipher.h"
 #include "hv.h"
 #include "iothread.h"
 #include "key.h"
 #include "lane.h"
+#include "log.h"
 #include "pool.h"
 #include "pump.h"
+#include "secret.h"
+#include "undertaker.h"
 
-#define ENGINE_MAX  16u
+#define ENGINE_MAX 16u
+_Static_assert(2 * ENGINE_MAX <= UNDERTAKER_ARENAS, "an arena a thread and a lane");
 #define ARENA_MOST  (8u << 20)
 #define ARENA_LEAST (2u << 20)
 
@@ -29,6 +34,7 @@ struct engine {
     struct pool *pool;
     struct limit *limit;
     struct hv *hv;
+    struct undertaker *undertaker;
     struct iothread *threads[ENGINE_MAX];
     struct lane *lanes[ENGINE_MAX];
     struct pump *pumps[ENGINE_MAX];
@@ -96,15 +102,45 @@ static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
     return err;
 }
 
+static int engine_open_key(struct engine *engine, char text[ENGINE_TEXT])
+{
+    int err = secret_state();
+
+    if (err)
+        return engine_no_memory(err, engine->count, text);
+    err = cipher_check();
+    if (err) {
+        snprintf(
+            text, ENGINE_TEXT,
+            "the self-test of AES-256-XTS failed: %s: nothing is encrypted with this libcrypto "
+            "on this machine: reinstall libssl3, and check the machine's memory",
+            strerror(-err));
+        return err;
+    }
+    err = key_open(&engine->key);
+    return err ? engine_no_memory(err, engine->count, text) : 0;
+}
+
+static int engine_open_undertaker(struct engine *engine, char text[ENGINE_TEXT])
+{
+    int err = undertaker_open(&engine->undertaker);
+
+    if (err)
+        snprintf(text, ENGINE_TEXT, "who wipes the buffers after us cannot be told of our end: %s",
+                 strerror(-err));
+    return err;
+}
+
 /* Everything but the pool. */
 static int engine_acquire(struct engine *engine, const struct engine_config *config,
                           char text[ENGINE_TEXT])
 {
-    int err = key_open(&engine->key);
+    int err = engine_open_key(engine, text);
 
-    if (err)
-        return engine_no_memory(err, engine->count, text);
-    err = engine_open_threads(engine, text);
+    if (!err)
+        err = engine_open_threads(engine, text);
+    if (!err)
+        err = engine_open_undertaker(engine, text);
     if (err)
         return err;
     err = engine->xen ? hv_open(&engine->hv) : 0;
@@ -157,16 +193,37 @@ static void engine_runs(void *arg)
     (void)arg;
 }
 
+static int engine_start_undertaker(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->count; i++) {
+        undertaker_add(engine->undertaker, iothread_arena(engine->threads[i]));
+        if (lane_arena(engine->lanes[i]))
+            undertaker_add(engine->undertaker, lane_arena(engine->lanes[i]));
+    }
+    return undertaker_start(engine->undertaker);
+}
+
 int engine_start(struct engine *engine)
 {
-    int err = pool_start(engine->pool);
+    int err = engine_start_undertaker(engine);
 
+    if (!err)
+        err = pool_start(engine->pool);
     for (uint32_t i = 0; i < engine->count && !err; i++)
         err = iothread_start(engine->threads[i]);
     /* What a thread needs for its start alone it has done. */
     for (uint32_t i = 0; i < engine->count && !err; i++)
         iothread_call(engine->threads[i], engine_runs, NULL);
     return err;
+}
+
+void engine_look(struct engine *engine)
+{
+    pool_look(engine->pool);
+    if (undertaker_lost(engine->undertaker))
+        log_warn("the process that wipes our buffers after a crash has ended: from now on freed "
+                 "pages may hold a guest's data after one, unless the kernel clears them "
+                 "(init_on_free=1)");
 }
 
 void engine_close(struct engine *engine)
@@ -182,6 +239,7 @@ void engine_close(struct engine *engine)
     key_close(engine->key);
     engine_close_threads(engine);
     pool_close(engine->pool);
+    undertaker_close(engine->undertaker);
     limit_close(engine->limit);
     hv_close(engine->hv);
     free(engine);

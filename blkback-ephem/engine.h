@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * engine: what serves one guest life: its key, its pool, its I/O threads, and on each thread a lane
- * and (under Xen) a pump.  Owned by the main thread.
+ * and (under Xen) a pump; and the undertaker that cleans up after it.  Owned by the main thread.
  */
 #ifndef EPHEM_ENGINE_H
 #define EPHEM_ENGINE_H
@@ -26,13 +26,17 @@ struct engine_config {
 };
 
 /*
- * Acquires everything: key, locked memory, aio contexts, gntdev when `xen`.  Takes the pool's fd
+ * Acquires everything: key, once the cipher has given known answers, locked memory, aio contexts, gntdev when `xen`.  Takes the pool's fd
  * over, also when it fails.  0 or negative errno with one line in `text`.
  */
 int engine_open(struct engine **out, const struct engine_config *config, char text[ENGINE_TEXT]);
 
-/* Starts the threads, after the privileges are gone; they run when it returns.  0 or negative errno. */
+/* Starts undertaker and threads, after the privileges are gone; they run when it returns.  0 or
+ * negative errno. */
 int engine_start(struct engine *engine);
+
+/* Now and then: tells the log what somebody should know. */
+void engine_look(struct engine *engine);
 
 /* Ends the threads and wipes the key.  Volumes and doors are closed before. */
 void engine_close(struct engine *engine);

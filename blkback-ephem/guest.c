@@ -200,7 +200,7 @@ static void guest_tick(struct loop_timer *timer)
 
     guest_look_at_bases(guest);
     if (guest->engine)
-        pool_look(engine_pool(guest->engine));
+        engine_look(guest->engine);
     for (uint32_t i = 0; guest->daemon.fd < 0 && i < WIRE_DOORS; i++)
         if (guest->doors[i].door)
             door_probe(guest->doors[i].door);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * key: one page of its own.  The halves of an XTS key must differ (IEEE 1619, FIPS 140 IG C.I).
+ * key: one page of its own, filled in place and then read-only.  The halves of an XTS key must differ
+ * (IEEE 1619, FIPS 140 IG C.I).
  */
 #include "key.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <openssl/crypto.h>
+#include "secret.h"
 
 #define KEY_PAGE 4096u
 
@@ -33,28 +34,20 @@ static int key_fill(struct key *key)
 
 int key_open(struct key **out)
 {
-    int err;
-    void *page = mmap(NULL, KEY_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *page;
+    int err = secret_state();
 
-    if (page == MAP_FAILED)
-        return -errno;
-    if (mlock(page, KEY_PAGE) || madvise(page, KEY_PAGE, MADV_DONTDUMP) ||
-        madvise(page, KEY_PAGE, MADV_WIPEONFORK)) {
-        err = -errno;
-        goto out;
-    }
-    err = key_fill(page);
+    if (!err)
+        err = secret_map(&page, KEY_PAGE);
     if (err)
-        goto out;
-    if (mprotect(page, KEY_PAGE, PROT_READ)) {
+        return err;
+    err = key_fill(page);
+    if (!err && mprotect(page, KEY_PAGE, PROT_READ))
         err = -errno;
-        goto out;
-    }
-    *out = page;
-    return 0;
-out:
-    OPENSSL_cleanse(page, KEY_PAGE);
-    munmap(page, KEY_PAGE);
+    if (err)
+        secret_unmap(page, KEY_PAGE);
+    else
+        *out = page;
     return err;
 }
 
@@ -63,8 +56,9 @@ void key_close(struct key *key)
     if (!key)
         return;
     if (mprotect(key, KEY_PAGE, PROT_READ | PROT_WRITE) == 0)
-        OPENSSL_cleanse(key, KEY_PAGE);
-    munmap(key, KEY_PAGE);
+        secret_unmap(key, KEY_PAGE);
+    else
+        munmap(key, KEY_PAGE);
 }
 
 const uint8_t *key_bytes(const struct key *key)

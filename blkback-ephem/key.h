@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * key: the secret of one guest life: 64 bytes for AES-256-XTS, from getrandom, in memory that is
- * locked, left out of core dumps and wiped in forked children.  There is deliberately no function
- * that imports, prints or exports it; only the cipher reads it.
+ * key: the secret of one guest life: 64 bytes for AES-256-XTS, from getrandom, in secret memory
+ * (secret.h), which a forked child has not.  There is deliberately no function that imports, prints
+ * or exports it; only the cipher reads it.
  */
 #ifndef EPHEM_KEY_H
 #define EPHEM_KEY_H
@@ -13,7 +13,7 @@
 
 struct key;
 
-/* Makes a new key.  0, or negative errno (-EPERM, -ENOMEM: memory could not be locked). */
+/* Makes a new key.  0, or negative errno: as secret_state(), which is asked first. */
 int key_open(struct key **out);
 
 /* Wipes it. */

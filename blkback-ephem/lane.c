@@ -98,6 +98,11 @@ void lane_close(struct lane *lane)
     free(lane);
 }
 
+struct arena *lane_arena(const struct lane *lane)
+{
+    return lane->press ? press_arena(lane->press) : NULL;
+}
+
 struct iothread *lane_thread(const struct lane *lane)
 {
     return lane->thread;

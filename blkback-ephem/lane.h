@@ -10,12 +10,16 @@
 #include <stdint.h>
 #include "volume.h"
 
+struct arena;
 struct key;
 
 /* Before the thread starts.  The key is read during the call only.  0 or negative errno. */
 int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key);
 /* After it has ended. */
 void lane_close(struct lane *lane);
+
+/* Its own, besides its thread's; NULL: none. */
+struct arena *lane_arena(const struct lane *lane);
 
 /*
  * Reads `io->blocks` entries into place, decrypted; afterwards calls io->step with io->error set.

@@ -12,6 +12,7 @@
 #include "guest.h"
 #include "log.h"
 #include "sandbox.h"
+#include "secret.h"
 #include "serve.h"
 #include "util.h"
 #include "wire.h"
@@ -105,6 +106,7 @@ static int main_worker(int argc, char **argv)
 int main(int argc, char **argv)
 {
     sandbox_enter();
+    secret_enter();
     signal(SIGPIPE, SIG_IGN);
     signal(SIGIO, SIG_IGN); /* a lease of store_open_base that is broken */
     log_open("blkback-ephem", LOG_LEVEL_INFO);

@@ -83,3 +83,8 @@ void press_wipe(struct press *press)
 {
     explicit_bzero(press->scratch, BLOCK_SIZE);
 }
+
+struct arena *press_arena(const struct press *press)
+{
+    return press->arena;
+}

@@ -14,6 +14,7 @@
 
 #define PRESS_UNIT 256u
 
+struct arena;
 struct press;
 
 /* 0, -ENOMEM, -EPERM: could not be locked. */
@@ -30,5 +31,8 @@ uint8_t *press_scratch(struct press *press);
 int press_unfold(struct press *press, uint32_t bytes, uint8_t *block);
 
 void press_wipe(struct press *press);
+
+/* What its scratch memory is of. */
+struct arena *press_arena(const struct press *press);
 
 #endif

@@ -250,7 +250,7 @@ static void serve_check(struct loop_timer *timer)
         how.lane = engine_lanes(serve->engine)[i % engine_threads(serve->engine)];
         serve->growing += volume_check_base(serve->exports[i].volume, &how);
     }
-    pool_look(engine_pool(serve->engine));
+    engine_look(serve->engine);
     loop_timer_set(serve->loop, &serve->check, CHECK_MS);
 }
 

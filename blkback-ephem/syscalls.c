@@ -7,8 +7,8 @@
  * this process does.  The key dies with it, and blkback-ephemd says so in its log.  The exceptions
  * fail with an errno, because libc makes these calls by itself and goes on without them.
  *
- * Not here, and so deadly: everything that opens, connects, executes, signals others, traces, changes
- * ids or limits, and memory that is executable.  An argument is looked at where the call could do
+ * Not here, and so deadly: everything that opens, connects, executes, forks once there are threads,
+ * signals others, traces, changes ids or limits, and memory that is executable.  An argument is looked at where the call could do
  * more than is needed; what a pointer leads to no filter can see.
  * `unlink` of `serve` is the widest hole: it removes its socket at the end, and keeps its uid for it.
  */
@@ -19,6 +19,7 @@
 #include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -37,6 +38,7 @@
 #define WORKER (SYSCALLS_WORKER_SETUP | SYSCALLS_WORKER)
 #define SERVE  (SYSCALLS_SERVE_SETUP | SYSCALLS_SERVE)
 #define ALWAYS (WORKER | SERVE)
+#define BURIAL (ALWAYS | SYSCALLS_UNDERTAKER)
 #define NEW_ALL                                                                                    \
     (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |     \
      CLONE_NEWCGROUP)
@@ -68,22 +70,24 @@ static const struct syscalls_rule syscalls_table[] = {
     CALL(epoll_pwait, ALWAYS),
     CALL(epoll_pwait2, ALWAYS),
     CALL(epoll_ctl, ALWAYS),
-    CALL(restart_syscall, ALWAYS),
+    CALL(restart_syscall, BURIAL),
     CALL(rt_sigprocmask, ALWAYS),
-    CALL(rt_sigreturn, ALWAYS),
+    CALL(rt_sigreturn, BURIAL),
     CALL(sched_yield, ALWAYS),
+    CALL(poll, SETUP | SYSCALLS_UNDERTAKER),
+    CALL(ppoll, SETUP | SYSCALLS_UNDERTAKER),
     CALL(nanosleep, ALWAYS),
     CALL(clock_nanosleep, ALWAYS),
     CALL(clock_gettime, ALWAYS), /* where the vDSO cannot tell the time: this and below */
     CALL(gettimeofday, ALWAYS),
     CALL(time, ALWAYS),
     /* Data, by descriptors that we have. */
-    CALL(read, ALWAYS),
-    CALL(write, ALWAYS),
+    CALL(read, BURIAL),
+    CALL(write, BURIAL),
     CALL(writev, ALWAYS),
     CALL(pread64, ALWAYS),
     CALL(pwrite64, ALWAYS),
-    CALL(lseek, ALWAYS),
+    CALL(lseek, BURIAL),
     CALL(io_submit, ALWAYS),
     CALL(io_getevents, ALWAYS),
     CALL(io_pgetevents, ALWAYS),
@@ -120,6 +124,10 @@ static const struct syscalls_rule syscalls_table[] = {
     CALL(munlock, ALWAYS), /* before 5.18 locked memory is given back in two steps */
     CALL(brk, ALWAYS),
     CALL(getrandom, ALWAYS),
+    /* The undertaker, before there are threads. */
+    CALL_IS(clone, SETUP, 0, CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD),
+    CALL(close_range, SETUP),
+    CALL_IS(prctl, SETUP, 0, PR_SET_NAME),
     /* Threads, until they run; and the end. */
     CALL_MASK(clone, SETUP, 0, CLONE_THREAD | CLONE_VM | NEW_ALL, CLONE_THREAD | CLONE_VM),
     CALL(set_robust_list, SETUP),
@@ -132,8 +140,8 @@ static const struct syscalls_rule syscalls_table[] = {
     CALL(seccomp, SETUP),
     CALL(getpid, ALWAYS), /* abort(): this and below */
     CALL(gettid, ALWAYS),
-    CALL(exit, ALWAYS),
-    CALL(exit_group, ALWAYS),
+    CALL(exit, BURIAL),
+    CALL(exit_group, BURIAL),
 };
 
 struct syscalls_errno {
@@ -152,34 +160,34 @@ static const struct syscalls_errno syscalls_errnos[] = {
 #if SYSCALLS_REPORTS
 /* What the sanitizers' run-time libraries do besides. */
 static const struct syscalls_rule syscalls_sanitizers[] = {
-    CALL(openat, ALWAYS),
-    CALL(open, ALWAYS),
-    CALL(readlink, ALWAYS),
-    CALL(readlinkat, ALWAYS),
-    CALL(newfstatat, ALWAYS),
-    CALL(stat, ALWAYS),
-    CALL(lstat, ALWAYS),
-    CALL(access, ALWAYS),
-    CALL(getcwd, ALWAYS),
-    CALL(sigaltstack, ALWAYS),
-    CALL(rt_sigaction, ALWAYS),
-    CALL(rt_sigtimedwait, ALWAYS),
-    CALL(sched_getaffinity, ALWAYS),
-    CALL(set_robust_list, ALWAYS),
-    CALL(rseq, ALWAYS),
-    CALL(getrusage, ALWAYS),
-    CALL(prlimit64, ALWAYS),
-    CALL(getrlimit, ALWAYS),
-    CALL(uname, ALWAYS),
-    CALL(getuid, ALWAYS),
-    CALL(geteuid, ALWAYS),
-    CALL(sysinfo, ALWAYS),
-    CALL(mlock, ALWAYS),
-    CALL(mincore, ALWAYS),
-    CALL(msync, ALWAYS),
-    CALL(prctl, ALWAYS),
-    CALL(dup, ALWAYS),
-    CALL(personality, ALWAYS),
+    CALL(openat, BURIAL),
+    CALL(open, BURIAL),
+    CALL(readlink, BURIAL),
+    CALL(readlinkat, BURIAL),
+    CALL(newfstatat, BURIAL),
+    CALL(stat, BURIAL),
+    CALL(lstat, BURIAL),
+    CALL(access, BURIAL),
+    CALL(getcwd, BURIAL),
+    CALL(sigaltstack, BURIAL),
+    CALL(rt_sigaction, BURIAL),
+    CALL(rt_sigtimedwait, BURIAL),
+    CALL(sched_getaffinity, BURIAL),
+    CALL(set_robust_list, BURIAL),
+    CALL(rseq, BURIAL),
+    CALL(getrusage, BURIAL),
+    CALL(prlimit64, BURIAL),
+    CALL(getrlimit, BURIAL),
+    CALL(uname, BURIAL),
+    CALL(getuid, BURIAL),
+    CALL(geteuid, BURIAL),
+    CALL(sysinfo, BURIAL),
+    CALL(mlock, BURIAL),
+    CALL(mincore, BURIAL),
+    CALL(msync, BURIAL),
+    CALL(prctl, BURIAL),
+    CALL(dup, BURIAL),
+    CALL(personality, BURIAL),
 };
 #endif
 

@@ -25,6 +25,7 @@ enum syscalls_phase {
     SYSCALLS_WORKER = 2,       /* from then on: all that a guest can ever see */
     SYSCALLS_SERVE_SETUP = 4,  /* the same of `serve` */
     SYSCALLS_SERVE = 8,
+    SYSCALLS_UNDERTAKER = 16, /* of the child that wipes: undertaker.h */
 };
 
 /*

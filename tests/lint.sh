@@ -43,7 +43,7 @@ only()
         found "$line: only for ${2//|/, }"
     done < <(grep -nHE "^ *# *include *<($1)" -- "${c[@]}" | grep -vE "^($2):" | cut -d: -f1,2,3-)
 }
-only 'openssl/' 'blkback-ephem/(cipher|key)\.c|tests/.*'
+only 'openssl/' 'blkback-ephem/(cipher|key|secret)\.c|tests/.*'
 only 'libaio\.h' 'blkback-ephem/aio\.c|tests/.*|bench/.*'
 only 'xengnttab' 'blkback-ephem/hv\.c|tests/.*'
 only 'xen' 'blkback-ephem/(hv|syscalls)\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
@@ -57,11 +57,11 @@ only 'jansson\.h' 'xenstore-glue/.*|dom0-tools/.*|tests/.*'
 # A module (a file's name without ending; * at the end for a family) and the modules it may include
 # besides itself and common/.  Downward only; what is not listed may include nothing.
 arrows='
-main            guest serve sandbox
+main            guest serve sandbox secret
 guest*          guest* door engine iothread mailbox nbd pool pool_extents pump sandbox volume
 serve           engine lane limit mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
-engine          hv iothread key lane limit pool pump
+engine          cipher hv iothread key lane limit pool pump secret undertaker
 nbd*            nbd* arena iothread limit mailbox volume
 pump            request hv limit ring volume
 request         pump arena iothread hv limit ring volume
@@ -79,6 +79,8 @@ extent          slots
 index           node
 node            index
 cipher          key
+key             secret
+undertaker      arena syscalls
 sandbox         syscalls
 iothread        aio arena mailbox
 '

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -29,6 +30,7 @@
 #define GUEST_WEIGHT  100u
 #define VOLUME_SHARE  512u /* 8 bytes a block of a volume, twice what an index takes at worst */
 #define FILE_PATH     (CGROUP_PATH + 80)
+#define REMOVE_TRIES  100 /* ms */
 
 struct cgroup {
     char place[CGROUP_PATH];
@@ -251,8 +253,8 @@ int cgroup_limit_at(const char *group, const struct cgroup_limits *limits)
 
     errors[0] = cgroup_write_number(group, "cpu.weight", GUEST_WEIGHT);
     if (limits->threads) {
-        /* The main thread and the pool's besides, and two for a new version of either. */
-        errors[1] = cgroup_write_number(group, "pids.max", limits->threads + 4u);
+        /* The main thread, the pool's and the undertaker besides, and two for a new version. */
+        errors[1] = cgroup_write_number(group, "pids.max", limits->threads + 5u);
         errors[2] = cgroup_limit_memory(group, cgroup_most(limits));
     }
     errors[3] = cgroup_write(group, "memory.swap.max", "0");
@@ -299,12 +301,19 @@ void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
 
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life)
 {
+    const struct timespec moment = {.tv_nsec = 1000000};
     char path[FILE_PATH];
 
     if (!cgroup)
         return;
     cgroup_path(cgroup, domid, life, path);
-    if (rmdir(path) && errno != ENOENT)
-        log_debug("%s: %s: removed later", path, strerror(errno));
+    /* After a crash its undertaker wipes a few MiB a thread first. */
+    for (int i = 0; rmdir(path) && errno != ENOENT; i++) {
+        if (errno != EBUSY || i == REMOVE_TRIES) {
+            log_debug("%s: %s: removed later", path, strerror(errno));
+            break;
+        }
+        nanosleep(&moment, NULL);
+    }
     cgroup_sweep(cgroup);
 }

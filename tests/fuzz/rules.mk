@@ -32,7 +32,7 @@ FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c cunit.c kernel.c turn_thre
               $(addprefix tests/unit/,rig.c fake_aio.c unit.c) \
               $(addprefix common/,log.c loop.c util.c) \
               $(addprefix blkback-ephem/,arena.c cipher.c extent.c index.c key.c lane.c limit.c mailbox.c node.c \
-                overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c slots.c sweep.c tier.c volume.c \
+                overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c secret.c slots.c sweep.c tier.c volume.c \
                 volume_base.c volume_grow.c volume_io.c)
 FUZZ_KERNEL_LIBS := $(foreach f,clock_gettime eventfd read write close readv send sendmsg epoll_create1 \
                       epoll_ctl epoll_wait epoll_pwait2 accept4 recv getsockopt fcntl pthread_cond_wait,-Wl,--wrap=$(f)) -lcrypto -llz4
@@ -45,7 +45,8 @@ FUZZ_nbd := $(FUZZ_WORLD) $(addprefix tests/fuzz/,client.c client_step.c) \
 FUZZ_LIBS_nbd := $(FUZZ_KERNEL_LIBS)
 
 FUZZ_wire_worker := $(filter-out tests/fuzz/world.c tests/fuzz/model.c tests/unit/rig.c,$(FUZZ_WORLD)) \
-                    tests/fuzz/wire_client.c tests/fuzz/wire_make.c tests/fuzz/wire_start.c tests/unit/fake_hv.c \
+                    tests/fuzz/wire_client.c tests/fuzz/wire_make.c tests/fuzz/wire_start.c tests/fuzz/no_undertaker.c \
+                    tests/unit/fake_hv.c \
                     $(addprefix blkback-ephem/,engine.c door.c pump.c request.c ring.c guest_bases.c guest_doors.c \
                       guest_extents.c guest_link.c guest_nbd.c guest_volumes.c \
                       nbd.c nbd_conn.c nbd_handshake.c nbd_reply.c nbd_request.c nbd_share.c)

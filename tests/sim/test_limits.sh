@@ -56,7 +56,7 @@ limits_are() {
 
 # Memory for so many GiB more than the guest began with.
 more_are() {
-    limits_are "100 6 $((memory + ($1 << 21))) 0"
+    limits_are "100 7 $((memory + ($1 << 21))) 0"
 }
 
 note() {

@@ -8,6 +8,7 @@
 #include <CUnit/Basic.h>
 #include <stdio.h>
 #include "log.h"
+#include "secret.h"
 
 static const struct {
     const char *name;
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
     unsigned int failed = 0, passed = 0;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
+    secret_enter();
     log_open("unit", LOG_LEVEL_WARN);
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;

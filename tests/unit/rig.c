@@ -21,6 +21,7 @@
 #include "key.h"
 #include "lane.h"
 #include "pool.h"
+#include "secret.h"
 #include "slots.h"
 #include "unit.h"
 
@@ -188,6 +189,8 @@ void rig_open_growing(struct rig *rig, const struct rig_config *config,
 {
     size_t arena = config->arena ? config->arena : ARENA_BYTES;
 
+    if (secret_state() == -EINVAL) /* a program without a main of ours */
+        secret_enter();
     *rig = (struct rig){.config = *config, .growth = *growth};
     fake_aio_reset(config->seed);
     extents_allowed = config->extents;

@@ -21,7 +21,12 @@
     X(index)                                                                                       \
     X(slots)                                                                                       \
     X(overlay)                                                                                     \
+    X(secret)                                                                                      \
     X(cipher)                                                                                      \
+    X(selftest)                                                                                    \
+    X(rewrite)                                                                                     \
+    X(undertaker)                                                                                  \
+    X(untraced)                                                                                    \
     X(key)                                                                                         \
     X(ring)                                                                                        \
     X(ring_judge)                                                                                  \

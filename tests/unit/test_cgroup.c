@@ -129,19 +129,19 @@ static void test_limits(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
     group_reset(dir, NULL);
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "503316480");
+    group_has_all(dir, "7", "503316480");
     limits.volumes = 1024 * 1024 * MIB;
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "2650800128");
+    group_has_all(dir, "7", "2650800128");
     /* Nothing of what stands there is relied on, nor added to. */
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "2650800128");
+    group_has_all(dir, "7", "2650800128");
     group_reset(dir, NULL);
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "2650800128");
+    group_has_all(dir, "7", "2650800128");
     limits.memory = UINT64_MAX;
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "max");
+    group_has_all(dir, "7", "max");
     group_remove(dir);
 }
 
@@ -153,7 +153,7 @@ static void test_unlimited(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
     group_reset(dir, NULL);
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "36", "max");
+    group_has_all(dir, "37", "max");
     group_remove(dir);
 }
 
@@ -170,7 +170,7 @@ static void test_unknown(void)
     group_has_all(dir, "max\n", "max\n");
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &known), 0);
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &unknown), 0);
-    group_has_all(dir, "6", "503316480");
+    group_has_all(dir, "7", "503316480");
     group_remove(dir);
 }
 
@@ -183,10 +183,10 @@ static void test_in_use(void)
     group_reset(dir, NULL);
     group_put(dir, "memory.current", "503316481\n");
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "max\n");
+    group_has_all(dir, "7", "max\n");
     group_put(dir, "memory.current", "503316480\n");
     CU_ASSERT_EQUAL(cgroup_limit_at(dir, &limits), 0);
-    group_has_all(dir, "6", "503316480");
+    group_has_all(dir, "7", "503316480");
     group_file(dir, "memory.current", path);
     unlink(path);
     group_remove(dir);
@@ -195,7 +195,7 @@ static void test_in_use(void)
 /* A kernel need not have swap; a group without the rest is none of ours.  The others are written. */
 static void test_missing(void)
 {
-    static const char *const written[] = {"100", "6", "503316480", "0"};
+    static const char *const written[] = {"100", "7", "503316480", "0"};
     const struct cgroup_limits limits = {.threads = 2, .memory = 480 * MIB};
     char dir[] = "/tmp/cgroup.XXXXXX", path[64], other[64];
 

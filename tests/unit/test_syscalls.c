@@ -20,6 +20,7 @@
 #include "syscalls.h"
 
 #define ALL   (SYSCALLS_WORKER_SETUP | SYSCALLS_WORKER | SYSCALLS_SERVE_SETUP | SYSCALLS_SERVE)
+#define LAST  SYSCALLS_UNDERTAKER
 #define SETUP (SYSCALLS_WORKER_SETUP | SYSCALLS_SERVE_SETUP)
 
 struct attempt {
@@ -36,7 +37,15 @@ static const struct attempt attempts[] = {
     {"accept", SYS_accept, {0, 0, 0}, 0},
     {"execve", SYS_execve, {0, 0, 0}, 0},
     {"execveat", SYS_execveat, {-1, 0, 0, 0, 0}, 0},
-    {"fork", SYS_clone, {SIGCHLD}, 0},
+    {"a child that shares memory", SYS_clone, {CLONE_VM | CLONE_VFORK | SIGCHLD}, 0},
+    {"fork", SYS_clone, {CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD}, SETUP},
+    {"close_range", SYS_close_range, {1000, 1000, 0}, SETUP},
+    {"poll", SYS_poll, {0, 0, 0}, SETUP | LAST},
+    {"lseek", SYS_lseek, {-1, 0, 0}, ALL | LAST},
+    {"write", SYS_write, {-1, 0, 0}, ALL | LAST},
+    {"writev", SYS_writev, {-1, 0, 0}, ALL},
+    {"recvmsg", SYS_recvmsg, {-1, 0, 0}, ALL},
+    {"fallocate", SYS_fallocate, {-1, 0, 0, 0}, ALL},
     {"a thread in a namespace", SYS_clone, {CLONE_VM | CLONE_THREAD | CLONE_NEWNS}, 0},
     {"ptrace", SYS_ptrace, {0, 0, 0, 0}, 0},
     {"process_vm_writev", SYS_process_vm_writev, {1, 0, 0, 0, 0, 0}, 0},
@@ -132,7 +141,7 @@ static int signal_of(const struct attempt *attempt, enum syscalls_phase phase)
 static void test_table(void)
 {
     for (size_t i = 0; i < sizeof(attempts) / sizeof(*attempts); i++)
-        for (unsigned int phase = 1; phase & ALL; phase <<= 1) {
+        for (unsigned int phase = 1; phase & (ALL | LAST); phase <<= 1) {
             int expected = attempts[i].allowed & phase ? 0 : SIGSYS;
             int got = signal_of(&attempts[i], (enum syscalls_phase)phase);
 

@@ -44,7 +44,7 @@ control_groups() {
 	is left-group-members "$(cat "$(group_of left)/cgroup.procs")" "$left"
 	is right-group-members "$(cat "$(group_of right)/cgroup.procs")" "$right"
 	is left-weight "$(limit_of left cpu.weight)" 100
-	is left-pids "$(limit_of left pids.max)" 6
+	is left-pids "$(limit_of left pids.max)" 7
 	is left-swap "$(limit_of left memory.swap.max)" 0
 	# 256 MiB, 16 a thread, and of what the pool's file system has room for a 128th
 	local room most current

@@ -1,0 +1,179 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What is left of a worker: its buffers while it holds a guest's writes and after it was killed, the process
+# that wipes them, and what another process of the same user can get at.
+set -u
+
+# shellcheck source=tests/sim/case.sh
+. "$(dirname "$0")/case.sh"
+
+MIB=$((1 << 20))
+pid=
+undertaker=
+sleeper=
+
+status_of() {
+    sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"
+}
+
+# A guest that has written more than it may keep: the rest is in the worker's buffers. Sets $pid and
+# $undertaker.
+held_guest() {
+    mkdir -p "$DISK/etc/domains"
+    printf '%s\n' "[pool]" "quota=32M" "low-water=8M" >"$DISK/etc/domains/guest$1.conf"
+    sim_domain "$1" && disk "$1" 51712 blank:64M || return 1
+    front_beside "$1" 51712 pattern 0 $((48 * MIB)) 5
+    sim_until 60 is_held "$1" && pid=$(worker_of "$1") && [ -n "$pid" ] &&
+        undertaker=$(cat "/proc/$pid/task/$pid/children") && undertaker=${undertaker% } &&
+        [ -n "$undertaker" ]
+}
+
+is_held() {
+    [ "$("$B/ephemctl" status "$1" --json | jq '.guests[0].held')" -gt 0 ]
+}
+
+guest_ends() {
+    sim_destroy "$1"
+    sim_end KILL "front.$1.51712"
+    rm -f "$DISK/etc/domains/guest$1.conf"
+}
+
+# The files of a worker's two arenas, as our descriptors 7 and 8: they outlive it.
+keep_arenas() {
+    arenas=$(find "/proc/$1/fd" -lname '/memfd:arena*')
+    [ "$(echo "$arenas" | wc -l)" = 2 ] || return 1
+    exec 7<"$(echo "$arenas" | head -n 1)" 8<"$(echo "$arenas" | tail -n 1)"
+}
+
+# Bytes in them that are not zero
+left() {
+    cat "/proc/$$/fd/7" "/proc/$$/fd/8" | tr -d '\0' | wc -c
+}
+
+nothing_left() {
+    [ "$(left)" = 0 ]
+}
+
+drop_arenas() {
+    exec 7<&- 8<&-
+}
+
+# An older kernel has none; then its buffers are locked, and the unit tests look at that.
+secret_memory() {
+    held_guest 1 || return 1
+    grep secretmem "/proc/$pid/maps" || return 1
+    # The heap of libcrypto, and the key's page, which is read-only.
+    [ "$(grep -c 'rw-s.*secretmem' "/proc/$pid/maps")" = 1 ] &&
+        [ "$(grep -c 'r--s.*secretmem' "/proc/$pid/maps")" = 1 ] &&
+        ! grep secretmem "/proc/$undertaker/maps" && guest_ends 1
+}
+
+undertaker_confined() {
+    held_guest 2 || return 1
+    [ "$(status_of "$undertaker" Name)" = undertaker ] || return 1
+    is="$(status_of "$undertaker" Seccomp) $(status_of "$undertaker" Seccomp_filters)"
+    is="$is $(status_of "$undertaker" NoNewPrivs) $(status_of "$undertaker" CapEff)"
+    is="$is $(status_of "$undertaker" CapPrm) $(status_of "$undertaker" Uid | cut -f1)"
+    echo "$is"
+    [ "$is" = "2 2 1 0000000000000000 0000000000000000 65534" ] || return 1
+    for space in net ipc uts mnt cgroup; do
+        [ "$(readlink "/proc/$pid/ns/$space")" = "$(readlink "/proc/$undertaker/ns/$space")" ] || return 1
+    done
+    # Two arenas, whose end it waits for, and a socket between the two.
+    ls -l "/proc/$undertaker/fd"
+    [ "$(find "/proc/$undertaker/fd" -type l | wc -l)" = 4 ] &&
+        [ -z "$(find "/proc/$undertaker/fd" -lname '/*' ! -lname '/memfd:arena*')" ]
+}
+
+killed() {
+    keep_arenas "$pid" || return 1
+    before=$(left)
+    echo "$before bytes in the buffers"
+    [ "$before" -gt $((MIB / 4)) ] || return 1
+    kill -9 "$pid"
+    sim_until 10 nothing_left && sim_until 10 gone_or_zombie "$undertaker"
+    killed_status=$?
+    drop_arenas
+    guest_ends 2
+    return $killed_status
+}
+
+gone_or_zombie() {
+    ! kill -0 "$1" 2>/dev/null || [ "$(status_of "$1" State | cut -c1)" = Z ]
+}
+
+in_good_order() {
+    held_guest 3 && keep_arenas "$pid" || return 1
+    [ "$(left)" -gt $((MIB / 4)) ] || return 1
+    guest_ends 3
+    sim_until 10 nothing_left && sim_until 10 gone_or_zombie "$undertaker"
+    order_status=$?
+    drop_arenas
+    return $order_status
+}
+
+# The guest is served on; the log says it once.
+undertaker_lost() {
+    held_guest 4 || return 1
+    lost_log=$(log_end)
+    kill -TERM "$undertaker"
+    sleep 0.2
+    ! gone_or_zombie "$undertaker" || return 1
+    kill -9 "$undertaker"
+    sim_until 10 says_lost && sleep 4 && says_lost && kill -0 "$pid" && is_held 4 && guest_ends 4
+}
+
+says_lost() {
+    [ "$(log_since "$lost_log" | grep -c 'the process that wipes our buffers after a crash has ended')" = 1 ]
+}
+
+# ---- the same user ----
+
+NOBODY="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all"
+nobody() {
+    $NOBODY "$@"
+}
+
+# A process of theirs that is not confined can be made to do calls, and be read.
+sleeper_is_open() {
+    $NOBODY sleep 300 &
+    sleeper=$!
+    sim_until 5 grep -q '^230 ' "/proc/$sleeper/syscall" || return 1
+    nobody "$B/tests/inject" "$sleeper" getpid | grep -x "= $sleeper" &&
+        nobody head -c 1 "/proc/$sleeper/environ" >/dev/null && nobody readlink "/proc/$sleeper/exe"
+    open_status=$?
+    kill -9 "$sleeper"
+    wait "$sleeper" 2>/dev/null
+    return $open_status
+}
+
+workers_are_shut() {
+    held_guest 5 || return 1
+    for process in "$pid" "$undertaker"; do
+        nobody "$B/tests/inject" "$process" getpid >"$SIM/answer" 2>&1 && return 1
+        cat "$SIM/answer"
+        grep -q "not permitted" "$SIM/answer" || return 1
+        for file in mem environ maps auxv; do
+            nobody head -c 1 "/proc/$process/$file" >"$SIM/answer" 2>&1 && return 1
+            grep -q "denied" "$SIM/answer" || return 1
+        done
+        ! nobody readlink "/proc/$process/exe" || return 1
+        sed -n 's/^Max core file size *//p' "/proc/$process/limits" | grep '^0 *0 ' || return 1
+    done
+    guest_ends 5
+}
+
+case_begin
+if [ -n "$SANITIZED" ]; then
+    skip "what is in the undertaker's hands" "sanitizers keep descriptors and memory of their own"
+else
+    check "the key and libcrypto's memory are secret, and not the undertaker's" secret_memory
+    check "the undertaker is in the same sandbox and holds nothing else" undertaker_confined
+    check "after kill -9 the buffers are wiped" killed
+    check "they are wiped in good order, too" in_good_order
+    check "an undertaker that is killed is missed, once" undertaker_lost
+    check "another process of a user can be traced and read" sleeper_is_open
+    check "workers cannot, and leave no core" workers_are_shut
+fi
+case_end
