@@ -23,6 +23,7 @@
     X(overlay)                                                                                     \
     X(cipher)                                                                                      \
     X(key)                                                                                         \
+    X(memscan)                                                                                     \
     X(ring)                                                                                        \
     X(ring_judge)                                                                                  \
     X(pool)                                                                                        \
