@@ -103,7 +103,7 @@ deps:
 check-unit: $(B)/unit
 	$(B)/unit
 
-check: all $(B)/unit all-fakexen
+check: all $(B)/unit all-fakexen all-forensic
 	$(ROOT) tests/check.sh $(B)
 
 # Counts are atomic, since tests have threads.

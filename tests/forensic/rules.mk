@@ -2,6 +2,7 @@
 #
 # Builds what the forensic case needs:
 #   $(B)/tests/memscan                  searches dumps of memory and disk images, on the host
+#   $(B)/tests/frames                   tells which frames processes have, in dom0
 #   $(B)/tests/forensic/blkback-ephem   the worker as it is, with a key_open() in front that tells its key
 #   $(B)/tests/leaky/blkback-ephem      that, but it wipes nothing and leaves its key in malloc's memory
 # Both take the production worker's objects as they are, which can do neither.
@@ -12,10 +13,12 @@ LEAKY_WORKER := $(B)/tests/leaky/blkback-ephem
 LEAKY_WRAP := key_open cipher_open OPENSSL_cleanse explicit_bzero __explicit_bzero_chk \
               CRYPTO_set_mem_functions
 
-all-forensic: $(B)/tests/memscan $(FORENSIC_WORKER) $(LEAKY_WORKER)
+all-forensic: $(B)/tests/memscan $(B)/tests/frames $(FORENSIC_WORKER) $(LEAKY_WORKER)
 
 $(B)/obj/tests/forensic/%.o: CPPFLAGS += -Iblkback-ephem
+$(B)/tests/frames: $(B)/obj/tests/forensic/frames.o
 $(B)/tests/memscan: $(B)/obj/tests/forensic/memscan.o $(FORENSIC)
+$(B)/tests/memscan $(B)/tests/frames:
 	@mkdir -p $(@D)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^

@@ -1,0 +1,256 @@
+# shellcheck shell=bash disable=SC2153 # SEED is the run's, seed the case's
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# forensics - what of a guest remains in the machine? Its memory and its disks are searched by the host
+# (look.sh, memscan) for the guest's marker, which stands nowhere but where the guest wrote it, for its key,
+# which the forensic worker tells in a masked form, and for AES key schedules.
+#
+# First boot, where dom0's kernel clears what it frees (init_on_free=1): nothing may remain
+#   alpha    while it runs its key is found, in frames of its worker; then it powers off
+#   beta     is destroyed in mid-I/O
+#   gamma    loses its worker
+#   delta    loses the daemon, is taken back by another, powers off
+#   epsilon  is at work when the power is cut; then only the disks are searched
+# Second boot, without that: what remains is counted
+#   zeta     loses its worker; in the long form eta is destroyed, theta powers off
+#   leaky    has a worker that wipes nothing and leaves its key in malloc's memory: it must be found
+# A marker of dom0's own must be found each time, or the search has searched nothing. Before memory is dumped
+# Xen has to have scrubbed what it got back.
+
+tests=/usr/lib/blkback-ephem-tests
+answers=$LOGS/answers
+work=/var/lib/forensics
+control=$work/control
+guests=(alpha beta gamma delta epsilon zeta eta theta leaky)
+mkdir -p "$answers" "$work"
+WORKER=$tests/forensic/blkback-ephem
+
+for g in "${guests[@]}"; do
+	guest_config "$g" 256 forensics "bed.seed=$SEED-$g" "$(ephemeral xvda "$BED/bases/root.img")" \
+		"$(ephemeral xvdb "$BED/bases/data.img")" "$(ephemeral xvdc blank:64M)" "$(ephemeral xvdd blank:64M)"
+done
+
+# ---- asking the host ----
+
+scrubbed() {
+	xl dmesg -c >>"$LOGS/xen.log"
+	xl debug-keys H
+	xl dmesg -c | tee -a "$LOGS/xen.log" >"$work/heap"
+	grep -q 'heap\[node=' "$work/heap" && ! grep 'unscrubbed pages' "$work/heap"
+}
+answered() {
+	dd if="$BED_LOGS" bs=1M skip=255 count=1 iflag=direct status=none 2>/dev/null | tr -d '\0' >"$answers/$1"
+	grep -q "^end $1$" "$answers/$1"
+}
+# look memory|disks LABEL: the answer is in $answers/LABEL
+look() {
+	sync
+	grep -q . "$control"
+	[ "$1" = disks ] || check "$2-xen-has-scrubbed" wait_for 120 "Xen to scrub" scrubbed
+	say "look $1 $2"
+	check "$2-searched" wait_for 600 "the host's answer" answered "$2"
+	check "$2-search-sees" [ "$(found "$2" marker control)" -ge 1 ]
+}
+
+# found LABEL KIND NAME: how often
+found() { awk -v kind="$2" -v name="$3" '$1 == "sum" && $2 == kind && $3 == name { n = $4 } END { print n + 0 }' "$answers/$1"; }
+# remains LABEL: what was found of any guest, as words
+remains() { awk '$1 == "sum" && $3 != "control" && $3 !~ /^unknown-/ && $4 > 0 { printf "%s of %s: %d; ", $2, $3, $4 }' "$answers/$1"; }
+# strangers LABEL: schedules of keys that nobody told us
+strangers() { awk '$1 == "sum" && $3 ~ /^unknown-/ { print $3 }' "$answers/$1" | sort; }
+
+nothing_remains() {
+	is "$1-remains" "$(remains "$1")" ""
+	is "$1-new-schedules" "$(comm -13 <(strangers "$2") <(strangers "$1") | xargs)" ""
+}
+
+# ---- guests ----
+
+# All processes of the worker's program, under whatever name
+worker_pids() {
+	local exe
+	for exe in /proc/[0-9]*/exe; do
+		[ "$(readlink "$exe")" != "$WORKER" ] || cut -d/ -f3 <<<"$exe"
+	done
+}
+
+# life NAME [hard]: sets pids, and tells the host what to look for
+life() {
+	local name=$1 mark key
+	mark=$(wc -l <"$DAEMON_LOG")
+	check "$name-create" guest_start "$name"
+	check "$name-written" guest_wait "$name" 400 written
+	pids=$(worker_pids | xargs)
+	key=$(tail -n "+$((mark + 1))" "$DAEMON_LOG" | sed -n 's/.*forensic worker: masked key \([0-9a-f]\{128\}\)$/\1/p')
+	is "$name-one-key" "$(wc -w <<<"$key")" 1
+	say "key $name $key"
+	say "marker $name $SEED-$name"
+	if [ "${2:-}" = hard ]; then
+		guest_tell "$name" hard
+		check "$name-in-mid-io" wait_for 60 "$name to be at work" guest_beats_beyond "$name" 2
+	fi
+}
+
+# Nothing of its worker, the undertaker neither, and nothing of the domain is there any more
+life_over() {
+	check "$1-gone" guest_wait_exit "$1" 120
+	# shellcheck disable=SC2086 # a list
+	check "$1-worker-gone" wait_for 20 "the worker to go" not alive $pids
+	check "$1-no-zombie" wait_for 30 "the domain to go" no_zombies
+	is "$1-pool-empty" "$(find "$POOL" -mindepth 1 | wc -l)" 0
+	[ "${2:-}" = broken ] || guest_results "$1"
+}
+
+# ---- whose frames ----
+
+# Machine frames and what dom0 calls them, by Xen's own table
+frames_now() { xen-mfndump dump-m2p 2>&1 | sed -n 's/.*mfn=0x0*\([0-9a-f]*\).*pfn=0x0*\([0-9a-f]*\).*/\1 \2/p' | sort; }
+
+# Each place where a key was found: is its frame one that dom0 had before there were guests, has still under the same
+# number, and that the worker has? "place FRAME KIND BYTES OWNER"
+places() {
+	awk '$1 == "hit" && ($2 ~ /^key/ || $2 == "schedule") && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' name="$2" "$answers/$1" |
+		sort >"$work/hits"
+	frames_now >"$work/frames.now"
+	# shellcheck disable=SC2086 # a list
+	"$tests/frames" $pids | sort -u >"$work/frames.worker"
+	comm -12 "$work/frames.before" "$work/frames.now" | awk '
+		FILENAME == worker { owner[$1] = $2; next }
+		FILENAME == hits { hit[$1] = hit[$1] $2 " " $3 "\n"; next }
+		$1 in hit { known[$1] = 1; place($1, $2 in owner ? owner[$2] : "dom0-frame-" $2) }
+		END { for (m in hit) if (!(m in known)) place(m, "not-dom0") }
+		function place(m, whose,   n, i, each) {
+			n = split(hit[m], each, "\n")
+			for (i = 1; i < n; i++) print "place", m, each[i], whose
+		}' worker="$work/frames.worker" hits="$work/hits" "$work/frames.worker" "$work/hits" -
+}
+
+# While a guest runs: its key is where its worker has it. 16 bytes elsewhere, a register that was saved, are told
+key_is_the_workers_only() {
+	places alpha-runs alpha >"$work/places"
+	cat "$work/places"
+	cp "$work/places" "$answers/places"
+	say "places of the key: $(awk '{ n[$3 " in " $5]++ } END { for (k in n) printf "%s: %d; ", k, n[k] }' "$work/places")"
+	check key-found-while-it-runs [ "$(found alpha-runs key alpha)" -ge 2 ]
+	check schedules-found-while-it-runs [ "$(found alpha-runs schedule alpha)" -ge 3 ]
+	check marker-found-while-it-runs [ "$(found alpha-runs marker alpha)" -ge 1000 ]
+	is all-places-known "$(wc -l <"$work/places")" \
+		$(($(found alpha-runs key alpha) + $(found alpha-runs key-piece alpha) + $(found alpha-runs schedule alpha)))
+	is key-elsewhere "$(awk '$5 ~ /^(dom0-frame|not-dom0)/ && $4 > 16' "$work/places" | xargs)" ""
+}
+
+# ---- the first boot ----
+
+begin() {
+	printf %s "$SEED-control" | sha256sum >"$control"
+	say "marker control $SEED-control"
+	frames_now >"$work/frames.before"
+	head -n 2 "$work/frames.before"
+	check frames-known [ "$(wc -l <"$work/frames.before")" -gt 100000 ]
+	check daemon daemon_start --threads 2
+	[ -n "$DAEMON" ] || exit 1
+	look memory before
+}
+
+clean_shutdown() {
+	life alpha hard
+	look memory alpha-runs
+	key_is_the_workers_only
+	guest_tell alpha go
+	life_over alpha
+	look memory alpha
+	nothing_remains alpha before
+}
+
+destroyed() { # NAME
+	life "$1" hard
+	check "$1-destroy" xl destroy "$1"
+	life_over "$1" broken
+	look memory "$1"
+}
+
+worker_killed() { # NAME
+	life "$1" hard
+	check "$1-kill-worker" kill -9 "$(main_worker "$(workers | xargs)")"
+	xl destroy "$1" || true
+	life_over "$1" broken
+	look memory "$1"
+}
+
+daemon_killed() {
+	life delta
+	check kill-daemon daemon_stop KILL
+	check restart daemon_start --threads 2
+	# shellcheck disable=SC2086 # a list
+	check delta-same-worker alive $pids
+	guest_tell delta go
+	life_over delta
+	look memory delta
+	nothing_remains delta before
+}
+
+power_cut() {
+	life epsilon hard
+	echo forensics >"$BED/resume"
+	sync
+	say "cut epsilon"
+	sleep 600
+	die "the power was not cut"
+}
+
+# ---- the second boot ----
+
+after_power_cut() {
+	rm "$BED/resume"
+	check power-cut-answer answered epsilon
+	check power-cut-search-sees [ "$(found epsilon marker control)" -ge 1 ]
+	nothing_remains epsilon epsilon
+	is no-schedule-on-disks "$(strangers epsilon)" ""
+	is kernel-clears-nothing "$(grep -c init_on_free=1 /proc/cmdline)" 0
+	check second-daemon daemon_start --threads 2
+	[ -n "$DAEMON" ] || exit 1
+}
+
+# counted NAME: what it left where nothing clears it
+counted() { say "without init_on_free, after $1: $(remains "$1")"; }
+
+leak() {
+	check daemon-for-leak daemon_stop
+	WORKER=$tests/leaky/blkback-ephem
+	check leaky-daemon daemon_start --threads 2
+	worker_killed leaky
+	check leaky-key-is-found [ "$(found leaky key leaky)" -ge 1 ]
+	check leaky-schedule-is-found [ "$(found leaky schedule leaky)" -ge 1 ]
+	check leaky-marker-is-found [ "$(found leaky marker leaky)" -ge 1 ]
+}
+
+if [ ! -e "$BED/resume" ]; then
+	is kernel-clears-what-it-frees "$(grep -c init_on_free=1 /proc/cmdline)" 1
+	begin
+	clean_shutdown
+	destroyed beta
+	nothing_remains beta before
+	worker_killed gamma
+	nothing_remains gamma before
+	daemon_killed
+	look disks all-but-one
+	nothing_remains all-but-one all-but-one
+	power_cut
+fi
+after_power_cut
+worker_killed zeta
+counted zeta
+if [ -n "$LONG" ]; then
+	destroyed eta
+	counted eta
+	life theta
+	guest_tell theta go
+	life_over theta
+	look memory theta
+	counted theta
+fi
+leak
+counted leaky
+check daemon-stops daemon_stop
+look disks all
+nothing_remains all all
