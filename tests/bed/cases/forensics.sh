@@ -12,8 +12,11 @@
 #   delta    loses the daemon, is taken back by another, powers off
 #   epsilon  is at work when the power is cut; then only the disks are searched
 # Second boot, without that: what remains is counted
-#   zeta     loses its worker; in the long form eta is destroyed, theta powers off
+#   zeta     loses its worker
 #   leaky    has a worker that wipes nothing and leaves its key in malloc's memory: it must be found
+# Each has a marker and a key of its own, so one search tells what of whom remains. The first four are there at
+# once and then end, so that no guest that starts later covers what an earlier one left; in the long form there
+# is a search after each ending, and zeta's boot has a power-off and a destroyed guest, too.
 # A marker of dom0's own must be found each time, or the search has searched nothing. Before memory is dumped
 # Xen has to have scrubbed what it got back.
 
@@ -26,7 +29,7 @@ mkdir -p "$answers" "$work"
 WORKER=$tests/forensic/blkback-ephem
 
 for g in "${guests[@]}"; do
-	guest_config "$g" 256 forensics "bed.seed=$SEED-$g" "$(ephemeral xvda "$BED/bases/root.img")" \
+	guest_config "$g" 192 forensics "bed.seed=$SEED-$g" "$(ephemeral xvda "$BED/bases/root.img")" \
 		"$(ephemeral xvdb "$BED/bases/data.img")" "$(ephemeral xvdc blank:64M)" "$(ephemeral xvdd blank:64M)"
 done
 
@@ -59,9 +62,10 @@ remains() { awk '$1 == "sum" && $3 != "control" && $3 !~ /^unknown-/ && $4 > 0 {
 # strangers LABEL: schedules of keys that nobody told us
 strangers() { awk '$1 == "sum" && $3 ~ /^unknown-/ { print $3 }' "$answers/$1" | sort; }
 
+# nothing_remains LABEL: neither of guests that were named nor a schedule of anybody's
 nothing_remains() {
 	is "$1-remains" "$(remains "$1")" ""
-	is "$1-new-schedules" "$(comm -13 <(strangers "$2") <(strangers "$1") | xargs)" ""
+	is "$1-schedules" "$(strangers "$1" | xargs)" ""
 }
 
 # ---- guests ----
@@ -74,13 +78,15 @@ worker_pids() {
 	done
 }
 
-# life NAME [hard]: sets pids, and tells the host what to look for
+# life NAME [hard]: sets pids_of[NAME], and tells the host what to look for
+declare -A pids_of
 life() {
-	local name=$1 mark key
+	local name=$1 mark key before
+	before=$(worker_pids | sort)
 	mark=$(wc -l <"$DAEMON_LOG")
 	check "$name-create" guest_start "$name"
 	check "$name-written" guest_wait "$name" 400 written
-	pids=$(worker_pids | xargs)
+	pids_of[$name]=$(comm -13 <(cat <<<"$before") <(worker_pids | sort) | xargs)
 	key=$(tail -n "+$((mark + 1))" "$DAEMON_LOG" | sed -n 's/.*forensic worker: masked key \([0-9a-f]\{128\}\)$/\1/p')
 	is "$name-one-key" "$(wc -w <<<"$key")" 1
 	say "key $name $key"
@@ -91,14 +97,27 @@ life() {
 	fi
 }
 
-# Nothing of its worker, the undertaker neither, and nothing of the domain is there any more
-life_over() {
+# over NAME [broken]: nothing of its worker, its undertaker neither, and nothing of the domain is there any more
+over() {
 	check "$1-gone" guest_wait_exit "$1" 120
 	# shellcheck disable=SC2086 # a list
-	check "$1-worker-gone" wait_for 20 "the worker to go" not alive $pids
+	check "$1-worker-gone" wait_for 20 "the worker to go" not alive ${pids_of[$1]}
 	check "$1-no-zombie" wait_for 30 "the domain to go" no_zombies
-	is "$1-pool-empty" "$(find "$POOL" -mindepth 1 | wc -l)" 0
-	[ "${2:-}" = broken ] || guest_results "$1"
+	if [ "${2:-}" != broken ]; then guest_results "$1"; fi
+}
+power_off() { # NAME
+	guest_tell "$1" go
+	over "$1"
+}
+destroyed() { # NAME
+	check "$1-destroy" xl destroy "$1"
+	over "$1" broken
+}
+worker_killed() { # NAME
+	# shellcheck disable=SC2086 # a list
+	check "$1-kill-worker" kill -9 "$(main_worker "${pids_of[$1]}")"
+	xl destroy "$1" || true
+	over "$1" broken
 }
 
 # ---- whose frames ----
@@ -113,7 +132,7 @@ places() {
 		sort >"$work/hits"
 	frames_now >"$work/frames.now"
 	# shellcheck disable=SC2086 # a list
-	"$tests/frames" $pids | sort -u >"$work/frames.worker"
+	"$tests/frames" ${pids_of[$2]} | sort -u >"$work/frames.worker"
 	comm -12 "$work/frames.before" "$work/frames.now" | awk '
 		FILENAME == worker { owner[$1] = $2; next }
 		FILENAME == hits { hit[$1] = hit[$1] $2 " " $3 "\n"; next }
@@ -149,44 +168,39 @@ begin() {
 	check frames-known [ "$(wc -l <"$work/frames.before")" -gt 100000 ]
 	check daemon daemon_start --threads 2
 	[ -n "$DAEMON" ] || exit 1
-	look memory before
 }
 
-clean_shutdown() {
-	life alpha hard
+# Each time when somebody ended, in the long form; else when all have
+look_after() { [ -z "$LONG" ] || { look memory "$1" && "${2:-nothing_remains_of_ended}" "$1"; }; }
+# Those that run are not meant
+nothing_remains_of_ended() {
+	is "$1-remains" "$(remains "$1" | grep -oE '[a-z-]+ of [a-z]+: [0-9]+' | grep -vE " of ($running):" | xargs)" ""
+}
+
+first_four() {
+	for g in alpha beta gamma; do life "$g" hard; done
+	life delta
 	look memory alpha-runs
 	key_is_the_workers_only
-	guest_tell alpha go
-	life_over alpha
-	look memory alpha
-	nothing_remains alpha before
-}
-
-destroyed() { # NAME
-	life "$1" hard
-	check "$1-destroy" xl destroy "$1"
-	life_over "$1" broken
-	look memory "$1"
-}
-
-worker_killed() { # NAME
-	life "$1" hard
-	check "$1-kill-worker" kill -9 "$(main_worker "$(workers | xargs)")"
-	xl destroy "$1" || true
-	life_over "$1" broken
-	look memory "$1"
-}
-
-daemon_killed() {
-	life delta
+	running='beta|gamma|delta'
+	power_off alpha
+	look_after alpha
+	running='gamma|delta'
+	destroyed beta
+	look_after beta
+	running=delta
+	worker_killed gamma
+	look_after gamma
 	check kill-daemon daemon_stop KILL
 	check restart daemon_start --threads 2
 	# shellcheck disable=SC2086 # a list
-	check delta-same-worker alive $pids
-	guest_tell delta go
-	life_over delta
-	look memory delta
-	nothing_remains delta before
+	check delta-same-worker alive ${pids_of[delta]}
+	power_off delta
+	is pool-empty "$(find "$POOL" -mindepth 1 | wc -l)" 0
+	look memory all-ended
+	nothing_remains all-ended
+	look disks all-ended-disks
+	nothing_remains all-ended-disks
 }
 
 power_cut() {
@@ -204,53 +218,50 @@ after_power_cut() {
 	rm "$BED/resume"
 	check power-cut-answer answered epsilon
 	check power-cut-search-sees [ "$(found epsilon marker control)" -ge 1 ]
-	nothing_remains epsilon epsilon
-	is no-schedule-on-disks "$(strangers epsilon)" ""
+	nothing_remains epsilon
 	is kernel-clears-nothing "$(grep -c init_on_free=1 /proc/cmdline)" 0
-	check second-daemon daemon_start --threads 2
-	[ -n "$DAEMON" ] || exit 1
 }
 
-# counted NAME: what it left where nothing clears it
+# counted LABEL: what was left where nothing clears it
 counted() { say "without init_on_free, after $1: $(remains "$1")"; }
 
+without_clearing() {
+	check second-daemon daemon_start --threads 2
+	life zeta hard
+	worker_killed zeta
+	look_after zeta counted
+	if [ -n "$LONG" ]; then
+		life eta hard
+		destroyed eta
+		look_after eta counted
+		life theta
+		power_off theta
+		look_after theta counted
+	fi
+	check second-daemon-stops daemon_stop
+}
+
 leak() {
-	check daemon-for-leak daemon_stop
 	WORKER=$tests/leaky/blkback-ephem
 	check leaky-daemon daemon_start --threads 2
+	life leaky hard
 	worker_killed leaky
+	look memory leaky
+	counted leaky
 	check leaky-key-is-found [ "$(found leaky key leaky)" -ge 1 ]
 	check leaky-schedule-is-found [ "$(found leaky schedule leaky)" -ge 1 ]
 	check leaky-marker-is-found [ "$(found leaky marker leaky)" -ge 1 ]
+	check daemon-stops daemon_stop
 }
 
 if [ ! -e "$BED/resume" ]; then
 	is kernel-clears-what-it-frees "$(grep -c init_on_free=1 /proc/cmdline)" 1
 	begin
-	clean_shutdown
-	destroyed beta
-	nothing_remains beta before
-	worker_killed gamma
-	nothing_remains gamma before
-	daemon_killed
-	look disks all-but-one
-	nothing_remains all-but-one all-but-one
+	first_four
 	power_cut
 fi
 after_power_cut
-worker_killed zeta
-counted zeta
-if [ -n "$LONG" ]; then
-	destroyed eta
-	counted eta
-	life theta
-	guest_tell theta go
-	life_over theta
-	look memory theta
-	counted theta
-fi
+without_clearing
 leak
-counted leaky
-check daemon-stops daemon_stop
 look disks all
-nothing_remains all all
+nothing_remains all
