@@ -188,7 +188,7 @@ first_four() {
 	running='gamma|delta'
 	destroyed beta
 	look_after beta
-	running=delta
+	running='delta'
 	worker_killed gamma
 	look_after gamma
 	check kill-daemon daemon_stop KILL
