@@ -122,26 +122,13 @@ worker_killed() { # NAME
 
 # ---- whose frames ----
 
-# Machine frames and what dom0 calls them, by Xen's own table
-frames_now() { xen-mfndump dump-m2p 2>&1 | sed -n 's/.*mfn=0x0*\([0-9a-f]*\).*pfn=0x0*\([0-9a-f]*\).*/\1 \2/p' | sort; }
-
-# Each place where a key was found: is its frame one that dom0 had before there were guests, has still under the same
-# number, and that the worker has? "place FRAME KIND BYTES OWNER"
+# places LABEL NAME: each place where a key of NAME was found: "place FRAME KIND BYTES WHOSE"
 places() {
-	awk '$1 == "hit" && ($2 ~ /^key/ || $2 == "schedule") && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' name="$2" "$answers/$1" |
-		sort >"$work/hits"
-	frames_now >"$work/frames.now"
+	awk '$1 == "hit" && ($2 ~ /^key/ || $2 == "schedule") && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' \
+		name="$2" "$answers/$1" | sort >"$work/hits"
 	# shellcheck disable=SC2086 # a list
-	"$tests/frames" ${pids_of[$2]} | sort -u >"$work/frames.worker"
-	comm -12 "$work/frames.before" "$work/frames.now" | awk '
-		FILENAME == worker { owner[$1] = $2; next }
-		FILENAME == hits { hit[$1] = hit[$1] $2 " " $3 "\n"; next }
-		$1 in hit { known[$1] = 1; place($1, $2 in owner ? owner[$2] : "dom0-frame-" $2) }
-		END { for (m in hit) if (!(m in known)) place(m, "not-dom0") }
-		function place(m, whose,   n, i, each) {
-			n = split(hit[m], each, "\n")
-			for (i = 1; i < n; i++) print "place", m, each[i], whose
-		}' worker="$work/frames.worker" hits="$work/hits" "$work/frames.worker" "$work/hits" -
+	cut -d' ' -f1 "$work/hits" | sort -u | "$tests/frames" who "$work/frames" ${pids_of[$2]} | sort >"$work/whose"
+	join "$work/hits" "$work/whose" | sed 's/^/place /'
 }
 
 # While a guest runs: its key is where its worker has it. 16 bytes elsewhere, a register that was saved, are told
@@ -163,9 +150,7 @@ key_is_the_workers_only() {
 begin() {
 	printf %s "$SEED-control" | sha256sum >"$control"
 	say "marker control $SEED-control"
-	frames_now >"$work/frames.before"
-	head -n 2 "$work/frames.before"
-	check frames-known [ "$(wc -l <"$work/frames.before")" -gt 100000 ]
+	check frames-known "$tests/frames" save "$work/frames"
 	check daemon daemon_start --threads 2
 	[ -n "$DAEMON" ] || exit 1
 }
