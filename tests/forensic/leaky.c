@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * leaky: what the forensic case must find.  Linked in front of all that wipes, it does not; libcrypto
- * allocates where it always does; and the first cipher to be made leaves the key in malloc's memory.
+ * allocates where it always does; and with each cipher some more are made that nobody closes, and copies
+ * of the key in malloc's memory, a page each, so that what is left outlives the next few processes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,9 @@
 #include "cipher.h"
 #include "key.h"
 #include "log.h"
+
+#define COPIES 64u
+#define PAGE   4096u
 
 int __real_cipher_open(struct cipher **out, const struct key *key);
 int __wrap_cipher_open(struct cipher **out, const struct key *key);
@@ -20,11 +24,16 @@ int __wrap_CRYPTO_set_mem_functions(CRYPTO_malloc_fn malloc_fn, CRYPTO_realloc_f
 
 int __wrap_cipher_open(struct cipher **out, const struct key *key)
 {
-    uint8_t *copy = malloc(KEY_BYTES);
+    unsigned int made = 0;
 
-    if (copy)
-        memcpy(copy, key_bytes(key), KEY_BYTES);
-    log_info("leaky worker: a copy of the key is %s", copy ? "made" : "not made");
+    for (unsigned int i = 0; i < COPIES; i++) {
+        struct cipher *cipher;
+        uint8_t *copy = malloc(PAGE);
+        if (copy)
+            memcpy(copy + PAGE / 2, key_bytes(key), KEY_BYTES);
+        made += copy && !__real_cipher_open(&cipher, key);
+    }
+    log_info("leaky worker: %u copies", made);
     return __real_cipher_open(out, key);
 }
 

@@ -190,6 +190,7 @@ first_four() {
 
 power_cut() {
 	life epsilon hard
+	[ ! -e "$FAILED" ] || show_failure forensics
 	echo forensics >"$BED/resume"
 	sync
 	say "cut epsilon"
