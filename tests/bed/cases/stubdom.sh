@@ -53,7 +53,8 @@ ask() {
 gets() {
 	local wanted=$1
 	shift
-	"$@" && [ "$answer" = "$wanted" ] || { echo "$*: got '$answer', expected '$wanted'"; return 1; }
+	"$@" || return 1
+	[ "$answer" = "$wanted" ] || { echo "$*: got '$answer', expected '$wanted'"; return 1; }
 }
 
 # Both ways, a block of a disk: what one has written the other reads at once. WORD fills a block.
