@@ -79,7 +79,7 @@ $(B)/obj/%.o: %.c
 	@echo "CC $@"
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/tests/unit/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/tests/*/*.d)
 
 # Unit tests: CUnit, production objects but for main and what a test replaces.
 UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
@@ -89,10 +89,11 @@ UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
                 reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o)
 $(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
-$(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON)
+$(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON) $(addprefix $(B)/obj/tests/forensic/,aes.o needles.o)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore -linih
 
+include tests/forensic/rules.mk
 include tests/fakexen/rules.mk
 include tests/fuzz/rules.mk
 
@@ -102,7 +103,7 @@ deps:
 check-unit: $(B)/unit
 	$(B)/unit
 
-check: all $(B)/unit all-fakexen
+check: all $(B)/unit all-fakexen all-forensic
 	$(ROOT) tests/check.sh $(B)
 
 # Counts are atomic, since tests have threads.
@@ -117,7 +118,7 @@ check-docs: all
 check-serve: all
 	$(ROOT) env B=$(B) tests/serve/run.sh
 
-check-xen: all all-fakexen
+check-xen: all all-fakexen all-forensic
 	tests/bed/bed.sh $(CASES)
 
 demo: deps

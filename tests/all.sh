@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # all.sh - what `make test` runs: every suite, in its short form, one after another; but the cases of the
-# bed are in three suites that run side by side, as many as this machine has room for: a bed waits for a place.
+# bed are in five suites that run side by side, as many as this machine has room for: a bed waits for a place.
 #
 # A suite is a command whose output has one line "N passed, N failed"; here they are added up, and a
 # suite that ends badly without such a line counts as one failure.  What was skipped is repeated at
@@ -13,7 +13,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
-SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 xen-4 check fuzz check-address check-thread serve
+SUITES=${SUITES:-lint build docs coverage xen-2 xen-1 xen-3 xen-4 xen-5 check fuzz check-address check-thread serve
 	serve-address xen-smp}
 limit=${ALL_LIMIT:-4500}
 logs=build/test-logs
@@ -32,6 +32,7 @@ minutes() {
     xen-2) echo 28 ;;
     xen-3) echo 10 ;;
     xen-4) echo 10 ;;
+    xen-5) echo 7 ;;
     xen-smp) echo 2 ;;
     *) echo 5 ;;
     esac
@@ -53,6 +54,7 @@ command_of() {
     xen-2) echo "make --no-print-directory check-xen CASES='here demo pools grow blockpool save sandbox grub neighbour'" ;;
     xen-3) echo "make --no-print-directory check-xen CASES='i386 reboot kexec hotplug'" ;;
     xen-4) echo "make --no-print-directory check-xen CASES='hvm stubdom softreset'" ;;
+    xen-5) echo "make --no-print-directory check-xen CASES=forensics" ;;
     xen-smp) echo "BED_SMP=2 make --no-print-directory -j$jobs check-xen CASES=pv" ;;
     esac
 }
@@ -94,7 +96,7 @@ longest_first() {
 # longest has the first place: the shortest waits for one.
 side_by_side() {
     local name
-    make --no-print-directory -j"$jobs" all all-fakexen >/dev/null
+    make --no-print-directory -j"$jobs" all all-fakexen all-forensic >/dev/null
     tests/bed/root.sh >/dev/null
     for name in $(longest_first "$@"); do
         suite "$name" | sed -u "s/^/[$name] /" &

@@ -32,6 +32,8 @@ qemu=
 passed=0
 failed=0
 
+. "$bed/look.sh"
+
 say() { echo "bed: $*"; }
 die() { say "$*" >&2; exit 1; }
 pass() { passed=$((passed + 1)); echo "pass $1"; }
@@ -41,6 +43,7 @@ fail() { failed=$((failed + 1)); echo "FAIL $*"; }
 
 # What a bed takes of the host's memory, with some room, in MiB
 memory=4096
+memory_size=3568 # of the machine
 # Who holds the lock of a place has a CPU. Opened for reading, for root may have built them.
 places=(xen vmlinuz guest.cpio dom0.cpio i386.cpio i386.vmlinuz dom0-libs guest.img)
 
@@ -104,6 +107,9 @@ install_programs() {
 		block-ephem etc/xen/scripts/block-ephem
 		tests/conformance usr/lib/blkback-ephem-tests/conformance
 		tests/inject usr/lib/blkback-ephem-tests/inject
+		tests/frames usr/lib/blkback-ephem-tests/frames
+		tests/forensic/blkback-ephem usr/lib/blkback-ephem-tests/forensic/blkback-ephem
+		tests/leaky/blkback-ephem usr/lib/blkback-ephem-tests/leaky/blkback-ephem
 	END
 }
 
@@ -175,12 +181,13 @@ power_on() {
 	done
 	# TCG by name: a /dev/kvm may exist and still be unable to run Xen.
 	# With less than 3584 MiB all of it is below 4 GiB: QEMU 7.2 cuts off addresses beyond while a 32-bit guest runs.
-	timeout -k 10 "$limit" qemu-system-x86_64 "${machine[@]}" \
-		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -m 3568 \
-		-nographic -no-reboot -nodefaults -monitor "unix:$run/monitor,server=on,wait=off" -serial "file:$run/serial.log" \
+	timeout -k 10 $((limit + booted - SECONDS)) qemu-system-x86_64 "${machine[@]}" \
+		-cpu qemu64,+svm,+npt,+aes,+ssse3,+sse4.1,+sse4.2,+pclmulqdq -m "$memory_size" \
+		-nographic -no-reboot -nodefaults -monitor "unix:$run/monitor,server=on,wait=off" \
+		-chardev "file,id=console,path=$run/serial.log,append=on" -serial chardev:console \
 		-kernel "$run/xen" \
 		-append "console=com1 com1=115200,8n1 dom0_mem=1200M,max:1200M loglvl=warning guest_loglvl=$(guests_level) noreboot=1" \
-		-initrd "$roots/vmlinuz console=hvc0 quiet panic=5 mitigations=off loglevel=4,$roots/dom0.cpio" \
+		-initrd "$roots/vmlinuz console=hvc0 quiet panic=5 mitigations=off loglevel=4 $dom0_words,$roots/dom0.cpio" \
 		"${args[@]}" </dev/null >"$run/qemu.log" 2>&1 &
 	qemu=$!
 }
@@ -206,7 +213,7 @@ follow() {
 			"BED: fail "*) fail "${line#BED: fail }" ;;
 			"BED: absent "* | "BED: present "*) ;;
 			"BED| "*) echo "    ${line#BED| }" ;;
-			*) say "${line#BED: } [$((SECONDS - started)) s]" ;;
+			*) look_line "$line" || say "${line#BED: } [$((SECONDS - started)) s]" ;;
 			esac
 		done < <(bed_lines | tail -n "+$((shown + 1))")
 		if [ $((SECONDS - quiet)) -ge 30 ]; then
@@ -289,7 +296,7 @@ main() {
 	[ "$place" = 0 ] || run=$OUT/run-$((place + 1))
 	rm -rf "$run"
 	mkdir -p "$run"
-	trap power_off EXIT
+	trap 'power_off; rm -f "$run/memory"' EXIT
 	trap 'exit 130' INT TERM
 
 	started=$SECONDS
@@ -298,6 +305,10 @@ main() {
 	make_xen
 	say "booting Xen, at most $limit s [$((SECONDS - started)) s]"
 	: >"$run/serial.log"
+	: >"$run/known"
+	mkdir "$run/looks"
+	dom0_words=$(first_words)
+	booted=$SECONDS
 	power_on
 	follow
 	unpack_logs

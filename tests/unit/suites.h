@@ -28,6 +28,7 @@
     X(undertaker)                                                                                  \
     X(untraced)                                                                                    \
     X(key)                                                                                         \
+    X(memscan)                                                                                     \
     X(ring)                                                                                        \
     X(ring_judge)                                                                                  \
     X(pool)                                                                                        \

@@ -1,0 +1,84 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # of and for bed.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# look.sh - what bed.sh does for a case that wants the whole machine searched. What dom0 asks for by a line:
+#
+#   BED: key NAME HEX       a guest's key, masked as the forensic worker tells it: searched for from now on
+#   BED: marker NAME SEED   likewise the marker sha256(SEED), which is computed here and nowhere in the machine
+#   BED: look memory LABEL  the machine stops, all its memory is dumped and searched, and it goes on
+#   BED: look disks LABEL   every byte of its disks is searched
+#   BED: cut LABEL WORDS    the power goes; the disks are searched; it boots again, with WORDS for dom0's kernel
+#
+# The answer, what memscan says and a line "end LABEL", is written to the end of the logs' disk, where dom0 reads it.
+# A dump holds what the machine's memory held, keys among it: it is deleted when it has been searched.
+
+answer_at=255 # MiB into the logs' disk
+
+monitor() { perl "$bed/monitor.pl" "$run/monitor" "$@"; }
+
+scan() {
+	local label=$1
+	shift
+	while read -r verb name secret; do
+		[ "$verb" != marker ] || secret=$(printf %s "$secret" | sha256sum | cut -c1-64)
+		echo "$verb $name $secret"
+	done <"$run/known" | "$BUILD/tests/memscan" -n 1000 "$@" >"$run/looks/$label" 2>"$run/looks/$label.err" ||
+		{ say "memscan: $(cat "$run/looks/$label.err")"; echo "failed" >"$run/looks/$label"; }
+	sed -n 's/^\(sum [^ ]* [^ ]* [1-9].*\|searched .*\|failed\)/    \1/p' "$run/looks/$label"
+}
+
+answer() {
+	{ cat "$run/looks/$1"; echo "end $1"; } | head -c 1M |
+		dd of="$run/logs.img" bs=1M seek="$answer_at" conv=notrunc,sync iflag=fullblock status=none
+}
+
+look_memory() {
+	local label=$1 start=$SECONDS room
+	room=$(df --output=avail -B 1M "$run" | tail -n 1)
+	if [ "$room" -lt $((memory_size + 2048)) ]; then
+		fail "host/room-for-a-dump $room MiB in $run, $memory_size are needed and some to spare"
+		echo failed >"$run/looks/$label"
+	else
+		monitor stop "pmemsave 0 $((memory_size << 20)) \"$run/memory\""
+		say "memory for '$label': $(du -m "$run/memory" | cut -f1) MiB dumped in $((SECONDS - start)) s"
+		scan "$label" "$run/memory"
+		rm -f "$run/memory"
+	fi
+	answer "$label"
+	monitor cont
+	say "searched in $((SECONDS - start)) s"
+}
+
+look_disks() {
+	local label=$1 start=$SECONDS
+	scan "$label" "$run"/{dom0,bed,logs}.img
+	answer "$label"
+	say "disks for '$label': searched in $((SECONDS - start)) s"
+}
+
+# As hard as it can: the process of QEMU is killed, not the one that guards its time
+cut_power() {
+	local label=$1
+	kill -KILL "$(pgrep -P "$qemu")"
+	wait "$qemu" || true
+	dom0_words=$2
+	say "the power is cut"
+	look_disks "$label"
+	power_on
+}
+
+# look_line LINE: true if that was for us
+look_line() {
+	local verb what rest
+	read -r _ verb what rest <<<"$1"
+	case $verb-$what in
+	key-* | marker-*) echo "$verb $what $rest" >>"$run/known" ;;
+	look-memory) look_memory "$rest" ;;
+	look-disks) look_disks "$rest" ;;
+	cut-*) cut_power "$what" "$rest" ;;
+	*) return 1 ;;
+	esac
+}
+
+# A case may need dom0's kernel told something at its first boot
+first_words() { [[ " $CASES " != *" forensics "* ]] || echo init_on_free=1; }
