@@ -15,7 +15,7 @@
 #include "util.h"
 #include "vbd.h"
 
-#define GIB   ((uint64_t)1 << 30)
+#define GIB     ((uint64_t)1 << 30)
 #define ZEROS16 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
 #define ZEROS   ZEROS16 ZEROS16 ZEROS16 " 0 0 0 0 0 0 0 0 0 0 0 0 0 0"
 
