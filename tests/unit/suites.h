@@ -22,6 +22,7 @@
     X(slots)                                                                                       \
     X(overlay)                                                                                     \
     X(cipher)                                                                                      \
+    X(seal)                                                                                        \
     X(key)                                                                                         \
     X(ring)                                                                                        \
     X(ring_judge)                                                                                  \
@@ -46,6 +47,7 @@
     X(volume_grow)                                                                                 \
     X(volume_race)                                                                                 \
     X(volume_model)                                                                                \
+    X(integrity)                                                                                   \
     X(doors)                                                                                       \
     X(doors_faults)                                                                                \
     X(paths)                                                                                       \
