@@ -161,6 +161,8 @@ static const struct {
     {"[pool]\nintegrity=off\npool=block:/a,shared", "", "/e/all.conf:2: integrity: a shared"},
     {"[pool]\nquota=1G\nintegrity=off", "[pool]\nquota=2G\npool=block:/a,shared",
      "/e/own.conf:3: integrity: a shared"},
+    {"[pool]\nintegrity=off\npool=block:/a,shared", "[pool]\nquota=1G",
+     "/e/all.conf:2: integrity: a shared"},
     {"[pool]\npool=block:/a,shared", "[pool]\nquota=2G\nintegrity=off",
      "/e/own.conf:3: integrity: a shared"},
 };
