@@ -53,7 +53,9 @@ ask() {
 gets() {
 	local wanted=$1
 	shift
-	"$@" && [ "$answer" = "$wanted" ] || { echo "$*: got '$answer', expected '$wanted'"; return 1; }
+	if "$@" && [ "$answer" = "$wanted" ]; then return 0; fi
+	echo "$*: got '$answer', expected '$wanted'"
+	return 1
 }
 
 # Both ways, a block of a disk: what one has written the other reads at once. WORD fills a block.
