@@ -142,9 +142,15 @@ $(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_blkback-ephem)
 
-bench: all $(B)/bench/first-touch
+$(B)/bench/tags: $(B)/obj/bench/tags.o
+	@mkdir -p $(@D)
+	@echo "LD $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ -lcrypto
+
+bench: all $(B)/bench/first-touch $(B)/bench/tags
 	bench/serve.sh
 	bench/first-touch.sh
+	$(B)/bench/tags
 
 install: all
 	install -D -m 755 $(B)/blkback-ephem $(DESTDIR)$(PREFIX)/libexec/blkback-ephem/blkback-ephem

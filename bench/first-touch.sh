@@ -3,14 +3,14 @@
 # First-touch 4 KiB random writes into a pool on disk, beside raw random writes to a written file of
 # the same disk (fio, libaio, O_DIRECT), queue depth 32 both, turn about in one run.
 #
-#   bench/first-touch.sh       REPS=3 SECS=4 MIB=0 DIR=/var/tmp B=build
+#   bench/first-touch.sh       REPS=3 SECS=4 MIB=0 INTEGRITY=on DIR=/var/tmp B=build
 #
 # The goal: at least 16 blocks a pool write, and the lesser of twice raw and 0.8 s / our CPU a request.
 set -eu
 export LC_ALL=C
 cd "$(dirname "$0")/.."
 B=${B:-build}
-REPS=${REPS:-3} SECS=${SECS:-4} DEPTH=${DEPTH:-32}
+REPS=${REPS:-3} SECS=${SECS:-4} DEPTH=${DEPTH:-32} INTEGRITY=${INTEGRITY:-on}
 WORK=$(mktemp -d "${DIR:-/var/tmp}/ephem-bench.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 
@@ -24,7 +24,7 @@ raw() {
 dd if=/dev/zero of="$WORK/raw" bs=1M count=1024 oflag=direct status=none
 for ((i = 0; i < REPS; i++)); do
     raw >>"$WORK/raw.txt"
-    "$B/bench/first-touch" "$WORK" "$SECS" "$DEPTH" "${MIB:-0}" >>"$WORK/ours.txt"
+    "$B/bench/first-touch" "$WORK" "$SECS" "$DEPTH" "${MIB:-0}" "$INTEGRITY" >>"$WORK/ours.txt"
 done
 RAW=$(median <"$WORK/raw.txt")
 OURS=$(cut -d' ' -f1 "$WORK/ours.txt" | median)

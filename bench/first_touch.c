@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * first-touch DIR SECONDS DEPTH MIB: random 4 KiB writes to a blank 64 GiB volume, each to a block never
+ * first-touch DIR SECONDS DEPTH MIB on|off: random 4 KiB writes to a blank 64 GiB volume, each to a block never
  * written before, DEPTH at a time, through the production volume, lane and pool on one I/O thread,
- * into a pool in DIR with MIB of memory in front.  No door, so that no client's time is in the figures.  One line:
+ * into a pool in DIR with MIB of memory in front, with integrity or without.  No door, so that no client's time is in the figures.  One line:
  *
  *   IOPS  CPU-microseconds-per-request  blocks-per-pool-write
  */
@@ -98,9 +98,9 @@ static void check(int err, const char *what)
     exit(1);
 }
 
-static struct pool *bench_open(const char *dir, uint64_t ram)
+static struct pool *bench_open(const char *dir, uint64_t ram, bool integrity)
 {
-    struct pool_config config = {.kind = POOL_DIR, .ram = ram};
+    struct pool_config config = {.kind = POOL_DIR, .ram = ram, .integrity = integrity};
     struct volume_config volume = {
         .bytes = (uint64_t)BLOCKS * BLOCK_SIZE, .base = -1, .name = "bench"};
     struct pool *pool;
@@ -120,15 +120,15 @@ static struct pool *bench_open(const char *dir, uint64_t ram)
 
 int main(int argc, char **argv)
 {
-    int seconds = argc == 5 ? atoi(argv[2]) : 0, depth = argc == 5 ? atoi(argv[3]) : 0;
+    int seconds = argc == 6 ? atoi(argv[2]) : 0, depth = argc == 6 ? atoi(argv[3]) : 0;
     struct pool_stats stats;
 
     secret_enter();
     if (seconds < 1 || depth < 1 || depth > DEPTH_MOST) {
-        fprintf(stderr, "usage: first-touch DIR SECONDS DEPTH MIB\n");
+        fprintf(stderr, "usage: first-touch DIR SECONDS DEPTH MIB on|off\n");
         return 2;
     }
-    struct pool *pool = bench_open(argv[1], (uint64_t)atoi(argv[4]) << 20);
+    struct pool *pool = bench_open(argv[1], (uint64_t)atoi(argv[4]) << 20, !strcmp(argv[5], "on"));
     double start = now(), used = cpu();
     for (int i = 0; i < depth; i++) {
         ios[i].work.run = bench_submit;

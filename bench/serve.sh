@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Our NBD door beside its peers: qemu-storage-daemon with a qcow2+LUKS overlay, and nbdkit's luks
+# Our NBD door, with integrity and (bare) without, beside its peers: qemu-storage-daemon with a qcow2+LUKS overlay, and nbdkit's luks
 # filter over its cow filter, over the same stores in the same run.
 #
-#   bench/serve.sh            REPS=3 SECS=2 SIZE_MB=512 STORES="tmpfs disk" B=build
+#   bench/serve.sh            REPS=3 SECS=2 SIZE_MB=512 STORES="tmpfs disk" SERVERS="ephem bare qsd nbdkit"
+#                             B=build
 #
 # Every repetition goes round all servers before the next, so that a slow spell of the machine hits
 # each of them; figures are medians.  "us" is the server's CPU (user + system) per request.  Reads
@@ -18,7 +19,7 @@ REPS=${REPS:-3} SECS=${SECS:-2} SIZE_MB=${SIZE_MB:-512} STORES=${STORES:-tmpfs d
 DISK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem-bench.XXXXXX")
 SHM=$(mktemp -d /dev/shm/ephem-bench.XXXXXX)
 HZ=$(getconf CLK_TCK)
-SERVERS="ephem qsd nbdkit"
+SERVERS=${SERVERS:-ephem bare qsd nbdkit}
 LOADS="randread:4k:32 randwrite:4k:32 read:64k:16 write:64k:16"
 declare -A PIDS=()
 
@@ -60,10 +61,18 @@ create() { # qemu-img create arguments
     return 1
 }
 
+start_ours() { # NAME DIR INTEGRITY
+    "$B/blkback-ephem" serve --volume "xvda=cow:$2/base" --pool "dir:$2" --nbd "$2/$1.sock" \
+        --threads "${THREADS:-1}" --integrity "$3" >/dev/null &
+    PIDS[$1]=$!
+}
+
 start_ephem() { # DIR
-    "$B/blkback-ephem" serve --volume "xvda=cow:$1/base" --pool "dir:$1" --nbd "$1/ephem.sock" \
-        --threads "${THREADS:-1}" >/dev/null &
-    PIDS[ephem]=$!
+    start_ours ephem "$1" on
+}
+
+start_bare() { # DIR
+    start_ours bare "$1" off
 }
 
 start_qsd() { # DIR
@@ -176,7 +185,16 @@ resident() { # PID
 
 printf '%s\n' "$(date +%F), $(nproc) cores,$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2)"
 printf '%s\n' "median of $REPS runs of $SECS s, one connection; the client shares the cores"
-printf '%-26s  %-21s  %-21s  %s\n' "" "blkback-ephem" "qsd qcow2+LUKS" "nbdkit luks+cow"
+printf '%-28s' ""
+for server in $SERVERS; do
+    case $server in
+    ephem) printf '  %-21s' "blkback-ephem" ;;
+    bare) printf '  %-21s' "integrity off" ;;
+    qsd) printf '  %-21s' "qsd qcow2+LUKS" ;;
+    nbdkit) printf '  %-21s' "nbdkit luks+cow" ;;
+    esac
+done
+printf '\n'
 for store in $STORES; do
     case $store in
     tmpfs) bench_store tmpfs "$SHM" ;;

@@ -85,15 +85,20 @@ static void store_le(uint8_t *at, uint64_t value, unsigned int bytes)
         at[i] = (uint8_t)(value >> (8 * i));
 }
 
+void cipher_tweak_bytes(const struct cipher_tweak *tweak, uint8_t out[CIPHER_TWEAK])
+{
+    store_le(out, tweak->generation, 8);
+    store_le(out + 8, tweak->slot, 6);
+    store_le(out + 14, tweak->pool, 2);
+}
+
 static int cipher_run(EVP_CIPHER_CTX *ctx, const struct cipher_tweak *tweak, const uint8_t *in,
                       uint8_t *out, uint32_t bytes)
 {
-    uint8_t iv[16];
+    uint8_t iv[CIPHER_TWEAK];
     int len = 0;
 
-    store_le(iv, tweak->generation, 8);
-    store_le(iv + 8, tweak->slot, 6);
-    store_le(iv + 14, tweak->pool, 2);
+    cipher_tweak_bytes(tweak, iv);
     if (EVP_CipherInit_ex(ctx, NULL, NULL, NULL, iv, -1) == 1 &&
         EVP_CipherUpdate(ctx, out, &len, in, (int)bytes) == 1 && len == (int)bytes)
         return 0;

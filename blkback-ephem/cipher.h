@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include "key.h"
 
-#define CIPHER_UNIT 4096u
+#define CIPHER_UNIT  4096u
+#define CIPHER_TWEAK 16u
 
 struct cipher;
 
@@ -31,6 +32,9 @@ int cipher_check(void);
 /* The key is read during the call only.  0, -ENOMEM, -EIO when libcrypto refuses. */
 int cipher_open(struct cipher **out, const struct key *key);
 void cipher_close(struct cipher *cipher);
+
+/* As the cipher takes it: generation, slot, pool. */
+void cipher_tweak_bytes(const struct cipher_tweak *tweak, uint8_t out[CIPHER_TWEAK]);
 
 /* One unit of `bytes`, CIPHER_UNIT or less and a multiple of 16, from `in` to `out`, which may be the
  * same.  0, or -EIO and `out` is zeroed, so that nothing wrong is used. */

@@ -33,16 +33,20 @@ _Static_assert(SANDBOX_TEXT <= ENGINE_TEXT, "both go into one text");
 
 static struct engine_config guest_config(const struct wire_hello *hello, int pool)
 {
-    return (struct engine_config){
+    struct engine_config config = {
         .threads = hello->threads,
         .xen = true,
         .pool = {.kind = (enum pool_kind)hello->pool.kind,
                  .lz4 = hello->pool.flags & WIRE_POOL_LZ4,
+                 .integrity = hello->pool.flags & WIRE_POOL_INTEGRITY,
                  .fd = pool,
                  .bytes = hello->pool.bytes,
                  .ram = hello->pool.ram,
                  .low_water = hello->pool.low_water},
         .rates = {.iops = hello->rates.iops, .bandwidth = hello->rates.bandwidth}};
+
+    snprintf(config.pool.whose, sizeof(config.pool.whose), "guest %u: ", hello->domid);
+    return config;
 }
 
 static bool guest_hello_valid(const struct guest *guest, const struct wire_hello *hello,

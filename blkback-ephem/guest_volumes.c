@@ -183,6 +183,7 @@ static void guest_stats_pool(const struct guest *guest, struct wire_stats_guest 
     g->slot_bytes = stats.memory;
     g->pool_writes = stats.writes;
     g->pool_write_blocks = stats.write_blocks;
+    g->tampered = stats.tampered;
     g->held = pool_held(engine_pool(guest->engine), &g->held_since);
 }
 

@@ -137,13 +137,29 @@ static bool keeper_spill(struct pool *pool)
     return true;
 }
 
-static bool keeper_add_berths(struct pool *pool, uint32_t extent)
+/* Room for what is known of an extent and, with integrity, of its slots' contents. */
+static bool keeper_add_berth(struct pool *pool, uint32_t extent)
 {
     struct berth **chunk = &pool->berths[extent / BERTH_CHUNK];
 
     if (!*chunk)
         *chunk = calloc(BERTH_CHUNK, sizeof(**chunk));
-    return *chunk;
+    if (!*chunk || !pool->config.integrity)
+        return *chunk;
+    struct berth *berth = pool_berth(pool, extent);
+    if (!berth->tags) {
+        berth->tags = calloc(1, POOL_TAGS);
+        pool->tagged += berth->tags != NULL;
+    }
+    return berth->tags;
+}
+
+/* No slot of it is in use, nor can be taken. */
+static void keeper_drop_tags(struct pool *pool, struct berth *berth)
+{
+    pool->tagged -= berth->tags != NULL;
+    free(berth->tags);
+    berth->tags = NULL;
 }
 
 /* Under the lock, left for the while. */
@@ -158,7 +174,7 @@ static void keeper_grow(struct pool *pool)
         keeper_failed(pool, -ENOSPC);
         return;
     }
-    if (!keeper_add_berths(pool, extent))
+    if (!keeper_add_berth(pool, extent))
         err = -ENOMEM;
     else if (!pool->backing)
         slots_home(pool->slots, extent, true);
@@ -224,6 +240,7 @@ static bool keeper_thin(struct pool *pool)
         struct frame *frame = berth->frame ? tier_detach(pool, extent) : NULL;
         slots_home(pool->slots, extent, false);
         berth->homed = false;
+        keeper_drop_tags(pool, berth);
         if (frame) {
             tier_unmap(frame);
             tier_forget(pool, frame);

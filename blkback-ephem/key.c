@@ -15,14 +15,15 @@
 
 struct key {
     uint8_t bytes[KEY_BYTES];
+    uint8_t seal[KEY_SEAL_BYTES];
 };
 
 static int key_fill(struct key *key)
 {
     do {
         size_t got = 0;
-        while (got < KEY_BYTES) {
-            ssize_t n = getrandom(key->bytes + got, KEY_BYTES - got, 0);
+        while (got < sizeof(*key)) {
+            ssize_t n = getrandom((uint8_t *)key + got, sizeof(*key) - got, 0);
             if (n < 0 && errno != EINTR)
                 return -errno;
             if (n > 0)
@@ -64,4 +65,9 @@ void key_close(struct key *key)
 const uint8_t *key_bytes(const struct key *key)
 {
     return key->bytes;
+}
+
+const uint8_t *key_seal_bytes(const struct key *key)
+{
+    return key->seal;
 }

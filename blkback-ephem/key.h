@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * key: the secret of one guest life: 64 bytes for AES-256-XTS, from getrandom, in secret memory
- * (secret.h), which a forked child has not.  There is deliberately no function that imports, prints
- * or exports it; only the cipher reads it.
+ * key: the secret of one guest life: 64 bytes for AES-256-XTS and 32 for the seal, from
+ * getrandom, in secret memory (secret.h), which a forked child has not.  There is deliberately no
+ * function that imports, prints or exports it; only cipher and seal read it.
  */
 #ifndef EPHEM_KEY_H
 #define EPHEM_KEY_H
 
 #include <stdint.h>
 
-#define KEY_BYTES 64u
+#define KEY_BYTES      64u
+#define KEY_SEAL_BYTES 32u
 
 struct key;
 
@@ -20,5 +21,6 @@ int key_open(struct key **out);
 void key_close(struct key *key);
 
 const uint8_t *key_bytes(const struct key *key);
+const uint8_t *key_seal_bytes(const struct key *key);
 
 #endif

@@ -64,9 +64,12 @@ int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, con
     if (!lane)
         return -ENOMEM;
     int err = cipher_open(&lane->cipher, key);
+    if (!err && pool_is_sealed(pool))
+        err = seal_open(&lane->seal, key);
     if (!err && pool_is_packed(pool))
         err = press_open(&lane->press);
     if (err) {
+        seal_close(lane->seal);
         cipher_close(lane->cipher);
         free(lane);
         return err;
@@ -94,6 +97,7 @@ void lane_close(struct lane *lane)
         return;
     pool_forget(lane->pool, &lane->waiter);
     press_close(lane->press);
+    seal_close(lane->seal);
     cipher_close(lane->cipher);
     free(lane);
 }
@@ -120,23 +124,26 @@ uint8_t *vio_page(const struct vio *io, uint32_t i)
 }
 
 /* The block of an entry; when merging, the last entry is the last block's. */
-static uint64_t vio_block(const struct vio *io, uint32_t i)
+uint64_t vio_block(const struct vio *io, uint32_t i)
 {
     if (io->merging && i + 1 == io->entries && !(i == 0 && io->offset % BLOCK_SIZE))
         return io->first + io->blocks - 1;
     return io->first + i;
 }
 
-static int lane_decrypt_run(struct vio *io, uint32_t at, uint32_t count)
+/* Of `count` entries from `at` the first `there` blocks were read.  All are looked at: each that is bad
+ * is to be told. */
+static int lane_decrypt_run(struct vio *io, uint32_t at, uint32_t count, uint64_t there)
 {
+    int first = 0;
+
     for (uint32_t i = at; i < at + count; i++) {
-        struct cipher_tweak tweak = vio_tweak(io, i);
-        int err = cipher_decrypt(io->lane->cipher, &tweak, vio_page(io, i), vio_page(io, i),
-                                 BLOCK_SIZE);
-        if (err)
-            return err;
+        uint8_t *page = vio_page(io, i);
+        int err = i - at < there ? lane_decrypt(io, i, page, page, BLOCK_SIZE)
+                                 : lane_missing(io, i);
+        first = first ? first : err;
     }
-    return 0;
+    return first;
 }
 
 static void lane_issue(struct vio *io);
@@ -148,10 +155,10 @@ static int part_finish(const struct part *part, int64_t result)
 
     if (result < 0)
         return (int)result;
+    if (io->slot[part->at] <= INDEX_MAX_SLOT)
+        return lane_decrypt_run(io, part->at, part->count, (uint64_t)result / BLOCK_SIZE);
     if ((uint64_t)result < part->expect)
         return -EIO;
-    if (io->slot[part->at] <= INDEX_MAX_SLOT)
-        return lane_decrypt_run(io, part->at, part->count);
     memset(vio_page(io, part->at) + part->expect, 0, whole - part->expect);
     return 0;
 }
@@ -220,7 +227,6 @@ static void lane_start(struct part *part, struct vio *io, uint32_t at, uint32_t 
 static int lane_read_one(struct vio *io, uint32_t i)
 {
     struct lane *lane = io->lane;
-    struct cipher_tweak tweak = vio_tweak(io, i);
     uint32_t bytes = BLOCK_SIZE;
     const uint8_t *memory = lane->press ? pool_unit(lane->pool, io->slot[i], &bytes)
                                         : pool_peek(lane->pool, io->slot[i]);
@@ -228,8 +234,8 @@ static int lane_read_one(struct vio *io, uint32_t i)
     if (!memory)
         return lane->press ? -EIO : -ENOENT;
     if (bytes == BLOCK_SIZE)
-        return cipher_decrypt(lane->cipher, &tweak, memory, vio_page(io, i), bytes);
-    int err = cipher_decrypt(lane->cipher, &tweak, memory, press_scratch(lane->press), bytes);
+        return lane_decrypt(io, i, memory, vio_page(io, i), bytes);
+    int err = lane_decrypt(io, i, memory, press_scratch(lane->press), bytes);
     if (!err)
         err = press_unfold(lane->press, bytes, vio_page(io, i));
     press_wipe(lane->press);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * lane_state: what a lane is made of, private to lane.c (reads, holding) and sweep.c (writes).
+ * lane_state: what a lane is made of, private to lane.c (reads, holding), sweep.c (writes) and
+ * lane_seal.c (what becomes of a block's bytes on the way).
  */
 #ifndef EPHEM_LANE_STATE_H
 #define EPHEM_LANE_STATE_H
@@ -11,6 +12,7 @@
 #include "lane.h"
 #include "loop.h"
 #include "pool.h"
+#include "seal.h"
 
 #define LANE_PARTS  160u
 #define LANE_SWEEPS 32u
@@ -42,6 +44,7 @@ struct lane {
     struct iothread *thread;
     struct pool *pool;
     struct cipher *cipher;
+    struct seal *seal;   /* NULL without integrity */
     struct press *press; /* NULL but where blocks are compressed */
     struct iothread_hook hook;
     struct list idle;    /* parts */
@@ -70,6 +73,16 @@ struct lane {
 /* Where an entry's data goes, and the tweak of its slot. */
 uint8_t *vio_page(const struct vio *io, uint32_t i);
 struct cipher_tweak vio_tweak(const struct vio *io, uint32_t i);
+/* The block of an entry. */
+uint64_t vio_block(const struct vio *io, uint32_t i);
+
+/* lane_seal.c: `bytes` of an entry into what goes to the pool, with its tag; `plain` and `out` may be the
+ * same.  0 or -EIO. */
+int lane_encrypt(struct vio *io, uint32_t i, const uint8_t *plain, uint8_t *out, uint32_t bytes);
+/* And back, if they are what was written: else -EIO, `plain` is zeroes, and the log has a line. */
+int lane_decrypt(struct vio *io, uint32_t i, const uint8_t *in, uint8_t *plain, uint32_t bytes);
+/* The pool had nothing where the entry lies: -EIO and a line. */
+int lane_missing(struct vio *io, uint32_t i);
 
 /* sweep.c: the hook at the end of the thread's turn. */
 void sweep_open(struct lane *lane);

@@ -37,6 +37,7 @@ static const char usage[] =
     "  --ram-budget SIZE   memory in front of dir: and block:\n"
     "  --quota SIZE        the most that is taken from dir:\n"
     "  --low-water SIZE    warn when less can still be taken\n"
+    "  --integrity on|off  notice blocks that were changed in the pool (default on)\n"
     "  --iops N            requests a second, at most\n"
     "  --bandwidth SIZE    bytes a second, at most\n"
     "  --nbd SOCKET        unix socket to listen on; one NBD export a volume, the first the "
@@ -56,12 +57,17 @@ static int main_limit(struct store_limits *limits, const char *name, const char 
 
 static int main_serve(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"volume", required_argument, NULL, 'v'},     {"pool", required_argument, NULL, 'p'},
-        {"nbd", required_argument, NULL, 'n'},        {"threads", required_argument, NULL, 't'},
-        {"ram-budget", required_argument, NULL, 'l'}, {"quota", required_argument, NULL, 'l'},
-        {"low-water", required_argument, NULL, 'l'},  {"iops", required_argument, NULL, 'l'},
-        {"bandwidth", required_argument, NULL, 'l'},  {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"volume", required_argument, NULL, 'v'},
+                                            {"pool", required_argument, NULL, 'p'},
+                                            {"nbd", required_argument, NULL, 'n'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"ram-budget", required_argument, NULL, 'l'},
+                                            {"quota", required_argument, NULL, 'l'},
+                                            {"low-water", required_argument, NULL, 'l'},
+                                            {"iops", required_argument, NULL, 'l'},
+                                            {"bandwidth", required_argument, NULL, 'l'},
+                                            {"integrity", required_argument, NULL, 'l'},
+                                            {NULL, 0, NULL, 0}};
     struct serve_options serve = {.threads = 2};
     uint64_t threads = 2;
     int c, at;

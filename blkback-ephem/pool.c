@@ -42,6 +42,7 @@ int pool_open_on(struct pool **out, const struct pool_config *config, struct bac
     pool->config = *config;
     pool->left = UINT64_MAX;
     pool->holds.burst = POOL_HOLDS_TOLD;
+    pool->tamperings.burst = POOL_TAMPERS_TOLD;
     list_init(&pool->waiters);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_init(&attr);
@@ -89,6 +90,15 @@ int pool_start(struct pool *pool)
     return keeper_start(pool);
 }
 
+static void pool_free_berths(struct pool *pool)
+{
+    for (uint32_t i = 0; i < BERTH_CHUNKS; i++) {
+        for (uint32_t k = 0; pool->berths[i] && k < BERTH_CHUNK; k++)
+            free(pool->berths[i][k].tags);
+        free(pool->berths[i]);
+    }
+}
+
 void pool_close(struct pool *pool)
 {
     if (!pool)
@@ -97,8 +107,7 @@ void pool_close(struct pool *pool)
     tier_close(pool);
     pack_close(pool->pack);
     slots_close(pool->slots);
-    for (uint32_t i = 0; i < BERTH_CHUNKS; i++)
-        free(pool->berths[i]);
+    pool_free_berths(pool);
     if (pool->backing)
         pool->backing->ops->close(pool->backing);
     pthread_cond_destroy(&pool->work);
@@ -141,6 +150,24 @@ uint64_t pool_offset(const struct pool *pool, uint32_t slot)
 {
     return pool_berth(pool, slot / SLOTS_PER_EXTENT)->home +
            (uint64_t)(slot % SLOTS_PER_EXTENT) * BLOCK_SIZE;
+}
+
+bool pool_is_sealed(const struct pool *pool)
+{
+    return pool->config.integrity;
+}
+
+uint8_t *pool_tag(const struct pool *pool, uint32_t slot)
+{
+    if (!pool->config.integrity)
+        return NULL;
+    return pool_berth(pool, slot / SLOTS_PER_EXTENT)->tags +
+           (size_t)(slot % SLOTS_PER_EXTENT) * POOL_TAG;
+}
+
+const char *pool_whose(const struct pool *pool)
+{
+    return pool->config.whose;
 }
 
 void pool_kick(struct pool *pool)

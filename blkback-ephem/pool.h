@@ -21,11 +21,13 @@ enum pool_kind { POOL_DIR, POOL_BLOCK, POOL_SHARED, POOL_RAM };
 struct pool_config {
     enum pool_kind kind;
     bool lz4;           /* POOL_RAM */
+    bool integrity;     /* each slot has a tag */
     int fd;             /* the pool's from success on; -1 for POOL_RAM */
     uint16_t id;        /* enters every tweak */
     uint64_t bytes;     /* the most it takes; 0: no bound */
     uint64_t ram;       /* bytes of memory in front; 0: none */
     uint64_t low_water; /* bytes; 0: never warn */
+    char whose[20];     /* begins a line about a block: "guest 7: ", or nothing */
 };
 
 /* 0 or negative errno. */
@@ -85,6 +87,15 @@ void pool_give(struct pool *pool, uint32_t n, const uint32_t *slot);
 /* The generations the slots' contents were written with; entries above INDEX_MAX_SLOT are skipped. */
 void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint64_t *generation);
 
+/* A slot's tag, of POOL_TAG bytes, in memory only: whoever took the slot writes it, then it belongs to
+ * the slot's contents; NULL without integrity. */
+#define POOL_TAG 16u
+bool pool_is_sealed(const struct pool *pool);
+uint8_t *pool_tag(const struct pool *pool, uint32_t slot);
+/* A block was not what had been written.  Counts it; true: the log may be told. */
+bool pool_tampered(struct pool *pool);
+const char *pool_whose(const struct pool *pool);
+
 /* Blocks may lie in memory: there writing them needs no operation. */
 bool pool_has_memory(const struct pool *pool);
 
@@ -122,7 +133,8 @@ struct pool_stats {
     uint64_t used;   /* in slots that hold data */
     uint64_t left;   /* that can still be taken from below; UINT64_MAX: not known */
     uint64_t ram;    /* of blocks in memory */
-    uint64_t memory; /* for generations and free places */
+    uint64_t memory; /* for generations, free places and tags */
+    uint64_t tampered;
     uint64_t writes, write_blocks;
     uint64_t low_since; /* CLOCK_REALTIME seconds; 0: not below the low-water mark */
 };

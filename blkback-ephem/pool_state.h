@@ -16,11 +16,13 @@
 
 #define POOL_EXTENTS ((1u << 22) - 1)
 #define POOL_SPARE                                                                                 \
-    (SLOTS_PER_EXTENT + SLOTS_PER_EXTENT / 2) /* free slots no pool is too rich with */
+    (SLOTS_PER_EXTENT + SLOTS_PER_EXTENT / 2)              /* free slots no pool is too rich with */
+#define POOL_TAGS    ((size_t)SLOTS_PER_EXTENT * POOL_TAG) /* bytes of an extent */
 #define BERTH_CHUNK  1024u
 #define BERTH_CHUNKS ((POOL_EXTENTS + BERTH_CHUNK) / BERTH_CHUNK)
 
-#define POOL_HOLDS_TOLD 5u /* lines of the log, before it is one a second at most */
+#define POOL_HOLDS_TOLD   5u /* lines of the log, before it is one a second at most */
+#define POOL_TAMPERS_TOLD 5u
 
 struct frame;
 
@@ -29,6 +31,7 @@ struct frame;
 struct berth {
     uint64_t home; /* bytes in the backing's fd */
     bool homed;    /* under the lock */
+    uint8_t *tags; /* of all its slots, while some can be taken; changed under the lock */
     _Atomic(struct frame *) frame;
 };
 
@@ -61,7 +64,9 @@ struct pool {
     const char *why; /* and what an operator should know */
     uint32_t held;
     bool hold_told; /* the log knows that writes are held */
-    struct log_limit holds;
+    struct log_limit holds, tamperings;
+    uint64_t tampered;
+    uint64_t tagged; /* extents with tags */
     uint64_t held_since, low_since;
     uint64_t writes, write_blocks;
     uint64_t left; /* as of the last look */

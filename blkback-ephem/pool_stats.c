@@ -57,6 +57,15 @@ void pool_count_write(struct pool *pool, uint32_t blocks)
     pthread_mutex_unlock(&pool->lock);
 }
 
+bool pool_tampered(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->tampered++;
+    bool allowed = log_allowed(&pool->tamperings);
+    pthread_mutex_unlock(&pool->lock);
+    return allowed;
+}
+
 uint64_t pool_allowance(const struct pool *pool)
 {
     uint64_t stored = pool->pack ? pack_used(pool->pack) : slots_stored(pool->slots) * BLOCK_SIZE;
@@ -75,7 +84,9 @@ void pool_stats(struct pool *pool, struct pool_stats *stats)
         .left = pool->left,
         .ram = pool->tier ? pool->tier->charged * BLOCK_SIZE : 0,
         .memory = slots_memory(pool->slots) +
-                  slots_extents(pool->slots) * (sizeof(struct berth) + sizeof(void *)),
+                  slots_extents(pool->slots) * (sizeof(struct berth) + sizeof(void *)) +
+                  pool->tagged * POOL_TAGS,
+        .tampered = pool->tampered,
         .writes = pool->writes,
         .write_blocks = pool->write_blocks,
         .low_since = pool->low_since,

@@ -195,6 +195,7 @@ static int serve_open_engine(struct serve *serve, const struct serve_options *op
             .threads = options->threads,
             .pool = {.kind = (enum pool_kind)spec.kind,
                      .lz4 = spec.lz4,
+                     .integrity = !limits->no_integrity,
                      .fd = pool.fd,
                      .bytes = pool.bytes ? pool.bytes : limits->quota,
                      .ram = limits->ram_budget,

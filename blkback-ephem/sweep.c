@@ -179,11 +179,10 @@ static void sweep_issue(struct lane *lane)
 static int sweep_press(struct vio *io, uint32_t i)
 {
     struct lane *lane = io->lane;
-    struct cipher_tweak tweak = vio_tweak(io, i);
     uint32_t bytes;
     const uint8_t *plain = press_block(lane->press, vio_page(io, i), &bytes);
     uint8_t *unit = pool_put(lane->pool, io->slot[i], bytes);
-    int err = unit ? cipher_encrypt(lane->cipher, &tweak, plain, unit, bytes) : -EAGAIN;
+    int err = unit ? lane_encrypt(io, i, plain, unit, bytes) : -EAGAIN;
 
     press_wipe(lane->press);
     return err;
@@ -196,13 +195,12 @@ static int sweep_encrypt(struct vio *io)
     int err = 0;
 
     for (uint32_t i = 0; i < io->blocks && !err; i++) {
-        struct cipher_tweak tweak = vio_tweak(io, i);
         uint8_t *page = vio_page(io, i);
         if (lane->press)
             err = sweep_press(io, i);
         else
-            err = cipher_encrypt(lane->cipher, &tweak, page,
-                                 io->ram ? pool_memory(lane->pool, io->slot[i]) : page, BLOCK_SIZE);
+            err = lane_encrypt(io, i, page, io->ram ? pool_memory(lane->pool, io->slot[i]) : page,
+                               BLOCK_SIZE);
     }
     return err;
 }

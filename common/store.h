@@ -71,11 +71,12 @@ struct store_limits {
     uint64_t low_water;  /* bytes, warn when less is left */
     uint64_t iops;       /* requests a second */
     uint64_t bandwidth;  /* bytes a second */
+    bool no_integrity;   /* blocks are not authenticated */
 };
 
 /*
- * Sets the one that is called `key`: "ram-budget", "quota", "low-water", "iops", "bandwidth"; in
- * files as on command lines.  0; -ENOENT when none is; -EINVAL with the reason in `text`.
+ * Sets the one that is called `key`: "ram-budget", "quota", "low-water", "integrity", "iops",
+ * "bandwidth"; in files as on command lines.  0; -ENOENT when none is; -EINVAL with the reason in `text`.
  */
 int store_set_limit(struct store_limits *limits, const char *key, const char *value,
                     char text[STORE_TEXT]);

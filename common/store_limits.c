@@ -31,12 +31,24 @@ static const struct {
      "bytes a second from 4K to 16T, such as 100M, or 0 for no limit"},
 };
 
+static int limits_switch(struct store_limits *limits, const char *value, char text[STORE_TEXT])
+{
+    bool on = !strcmp(value, "on");
+
+    if (!on && strcmp(value, "off"))
+        return store_fail(text, -EINVAL, "'%.40s': write on or off", value);
+    limits->no_integrity = !on;
+    return 0;
+}
+
 int store_set_limit(struct store_limits *limits, const char *key, const char *value,
                     char text[STORE_TEXT])
 {
     uint64_t number;
     size_t i = 0;
 
+    if (!strcmp(key, "integrity"))
+        return limits_switch(limits, value, text);
     while (i < ARRAY_SIZE(limits_table) && strcmp(limits_table[i].key, key))
         i++;
     if (i == ARRAY_SIZE(limits_table))
@@ -71,5 +83,10 @@ int store_check_limits(const struct store_pool_spec *spec, const struct store_li
         return store_fail(text, -EINVAL,
                           "not below the %s, it would warn from the start: write less",
                           ram ? "pool's size" : "quota");
+    *key = "integrity";
+    if (spec->kind == WIRE_POOL_SHARED && limits->no_integrity)
+        return store_fail(text, -EINVAL,
+                          "a shared device needs it, since other guests' workers can write there: "
+                          "write on");
     return 0;
 }

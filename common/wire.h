@@ -50,7 +50,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION    4
+#define WIRE_VERSION    5
 #define WIRE_VOLUMES    64 /* names of volumes a guest: one for each frontend that has one */
 #define WIRE_DOORS      64 /* connected frontends a guest (guest and stub domain) */
 #define WIRE_THREADS    16
@@ -89,7 +89,8 @@ enum wire_protocol { WIRE_X86_64 = 0, WIRE_X86_32 = 1 };
 
 enum wire_pool_kind { WIRE_POOL_DIR, WIRE_POOL_BLOCK, WIRE_POOL_SHARED, WIRE_POOL_RAM };
 
-#define WIRE_POOL_LZ4 1u /* RAM only */
+#define WIRE_POOL_LZ4       1u /* RAM only */
+#define WIRE_POOL_INTEGRITY 2u /* blocks are authenticated */
 
 /* Where a guest's blocks go.  Sizes in bytes. */
 struct wire_pool {
@@ -109,6 +110,8 @@ struct wire_rates {
 struct wire_hello {
     uint32_t version;
     uint32_t threads; /* 1..WIRE_THREADS */
+    uint32_t domid;   /* for the log */
+    uint32_t unused;
     struct wire_pool pool;
     struct wire_rates rates;
     char note[WIRE_NOTE]; /* the daemon's own words, given back at RESUME; NUL-terminated */
@@ -178,6 +181,7 @@ struct wire_stats_guest {
     uint64_t slot_bytes;                     /* of memory for generations and free places */
     uint64_t pool_writes, pool_write_blocks; /* operations, and blocks in them */
     uint64_t throttled;                      /* waits for the rate limit */
+    uint64_t tampered; /* reads of blocks that were not what had been written */
 };
 
 struct wire_extents {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * status: a paragraph a guest.  Held writes and a pool that runs low are said first: they are why a
- * guest seems to hang, or soon will.
+ * status: a paragraph a guest.  Held writes, a pool that runs low and one that was tampered with are
+ * said first: they are why a guest seems to hang or break, or soon will.
  */
 #include "ephemctl.h"
 
@@ -62,6 +62,15 @@ static void status_print_trouble(const json_t *guest)
                ctl_size(ctl_number(guest, "pool_left"), left),
                ctl_size(ctl_number(guest, "low_water"), mark),
                status_time(ctl_number(guest, "low_since"), since));
+    if (ctl_number(guest, "tampered"))
+        printf("  TAMPERED: %lld times a block in the pool was not what had been written: the log "
+               "names them\n",
+               (long long)ctl_number(guest, "tampered"));
+}
+
+static const char *status_integrity(const json_t *guest)
+{
+    return json_is_true(json_object_get(guest, "integrity")) ? "on" : "off";
 }
 
 static void status_print_pool(const json_t *guest)
@@ -78,6 +87,7 @@ static void status_print_pool(const json_t *guest)
         printf(", quota %s", ctl_size(ctl_number(guest, "quota"), size));
     if (ctl_number(guest, "low_water"))
         printf(", warning below %s", ctl_size(ctl_number(guest, "low_water"), size));
+    printf(", integrity %s", status_integrity(guest));
     if (writes > 0)
         printf("; %lld writes of %.1f blocks", (long long)writes,
                (double)ctl_number(guest, "pool_write_blocks") / (double)writes);

@@ -43,7 +43,7 @@ only()
         found "$line: only for ${2//|/, }"
     done < <(grep -nHE "^ *# *include *<($1)" -- "${c[@]}" | grep -vE "^($2):" | cut -d: -f1,2,3-)
 }
-only 'openssl/' 'blkback-ephem/(cipher|key|secret)\.c|tests/.*'
+only 'openssl/' 'blkback-ephem/(cipher|key|seal|secret)\.c|tests/.*|bench/.*'
 only 'libaio\.h' 'blkback-ephem/aio\.c|tests/.*|bench/.*'
 only 'xengnttab' 'blkback-ephem/hv\.c|tests/.*'
 only 'xen' 'blkback-ephem/(hv|syscalls)\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
@@ -66,7 +66,7 @@ nbd*            nbd* arena iothread limit mailbox volume
 pump            request hv limit ring volume
 request         pump arena iothread hv limit ring volume
 volume*         volume* lane overlay pool iothread aio arena mailbox
-lane*           lane* sweep volume aio cipher pool iothread press slots
+lane*           lane* sweep volume aio cipher pool iothread press seal slots
 sweep           lane* pool press
 press           arena
 overlay         index
@@ -78,13 +78,14 @@ slots           extent
 extent          slots
 index           node
 node            index
+seal            cipher key
 cipher          key
 key             secret
 undertaker      arena syscalls
 sandbox         syscalls
 iothread        aio arena mailbox
 '
-pure=' index node slots extent overlay ring cipher '
+pure=' index node slots extent overlay ring cipher seal '
 pure_system='errno|limits|stdbool|stddef|stdint|stdlib|string|openssl/.*'
 
 our_headers()

@@ -87,8 +87,12 @@ uint64_t cgroup_memory(const struct wire_pool *pool, uint32_t threads, uint64_t 
     uint64_t bytes = (256u << 20) + (uint64_t)threads * (16u << 20) + pool->ram;
     /* 32 bytes a block: several times what index, slots and generations take of it. */
     bytes += stored / 128;
+    if (pool->flags & WIRE_POOL_INTEGRITY)
+        bytes += stored / 128; /* twice what tags take */
     if (pool->kind == WIRE_POOL_RAM)
         bytes += stored + stored / 8; /* compressed, there may be 16 blocks for each */
+    if (pool->flags & WIRE_POOL_LZ4 && pool->flags & WIRE_POOL_INTEGRITY)
+        bytes += stored / 8; /* and 16 tags */
     return bytes;
 }
 

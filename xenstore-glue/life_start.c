@@ -161,7 +161,8 @@ static int life_open_pool(struct life *life, const struct rules *rules, int *fd,
     if (err)
         return err;
     life->pool = (struct wire_pool){.kind = rules->spec.kind,
-                                    .flags = rules->spec.lz4 ? WIRE_POOL_LZ4 : 0,
+                                    .flags = (rules->spec.lz4 ? WIRE_POOL_LZ4 : 0) |
+                                             (rules->limits.no_integrity ? 0 : WIRE_POOL_INTEGRITY),
                                     .bytes = pool.bytes ? pool.bytes : rules->limits.quota,
                                     .ram = rules->limits.ram_budget,
                                     .low_water = rules->limits.low_water};
@@ -193,6 +194,7 @@ static int life_hello(struct life *life, const int fds[2])
     wire_start(&msg, WIRE_HELLO, 0);
     msg.u.hello.version = WIRE_VERSION;
     msg.u.hello.threads = life->threads;
+    msg.u.hello.domid = life->domid;
     msg.u.hello.pool = life->pool;
     msg.u.hello.rates = life->rates;
     snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s pool=%s", life->uuid,

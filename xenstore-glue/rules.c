@@ -16,9 +16,13 @@
 static const struct {
     const char *section, *key;
 } rules_keys[RULES_KEYS] = {
-    [RULES_POOL] = {"pool", "pool"},   [RULES_RAM_BUDGET] = {"pool", "ram-budget"},
-    [RULES_QUOTA] = {"pool", "quota"}, [RULES_LOW_WATER] = {"pool", "low-water"},
-    [RULES_IOPS] = {"limits", "iops"}, [RULES_BANDWIDTH] = {"limits", "bandwidth"},
+    [RULES_POOL] = {"pool", "pool"},
+    [RULES_RAM_BUDGET] = {"pool", "ram-budget"},
+    [RULES_QUOTA] = {"pool", "quota"},
+    [RULES_LOW_WATER] = {"pool", "low-water"},
+    [RULES_INTEGRITY] = {"pool", "integrity"},
+    [RULES_IOPS] = {"limits", "iops"},
+    [RULES_BANDWIDTH] = {"limits", "bandwidth"},
 };
 
 struct rules_reader {
@@ -110,7 +114,8 @@ static enum rules_key rules_find(struct rules_reader *r, const char *section, co
     rules_bad(r, what,
               !section[0] ? "stands before any section: write [pool] or [limits] above it"
               : !strcmp(section, "pool")
-                  ? "no such key in [pool]: write pool, ram-budget, quota or low-water"
+                  ? "no such key in [pool]: write pool, ram-budget, quota, low-water or "
+                    "integrity"
                   : "no such key in [limits]: write iops or bandwidth");
     return RULES_KEYS;
 }
@@ -168,7 +173,8 @@ static struct rules_place rules_culprit(const struct rules *rules, const char *k
         if (!strcmp(rules_keys[i].key, key))
             place = rules->place[i];
     for (enum rules_key i = RULES_POOL; i <= RULES_QUOTA && !place.own; i++)
-        if (i != RULES_RAM_BUDGET && rules->place[i].own)
+        if (i != RULES_RAM_BUDGET && rules->place[i].own &&
+            (i == RULES_POOL || strcmp(key, "integrity")))
             place = rules->place[i];
     return place;
 }

@@ -138,6 +138,7 @@ static void status_rules(json_t *guest, const struct life *life)
     json_object_set_new(guest, "quota", status_number(quota ? life->pool.bytes : 0));
     json_object_set_new(guest, "ram_budget", status_number(life->pool.ram));
     json_object_set_new(guest, "low_water", status_number(life->pool.low_water));
+    json_object_set_new(guest, "integrity", json_boolean(life->pool.flags & WIRE_POOL_INTEGRITY));
     json_object_set_new(guest, "iops", status_number(life->rates.iops));
     json_object_set_new(guest, "bandwidth", status_number(life->rates.bandwidth));
 }
@@ -159,6 +160,7 @@ static void status_guest_numbers(json_t *guest, const struct wire_stats_guest *s
     json_object_set_new(guest, "pool_writes", status_number(stats->pool_writes));
     json_object_set_new(guest, "pool_write_blocks", status_number(stats->pool_write_blocks));
     json_object_set_new(guest, "throttled", status_number(stats->throttled));
+    json_object_set_new(guest, "tampered", status_number(stats->tampered));
 }
 
 static void status_life(json_t *guest, const struct life *life, bool numbers)

@@ -159,6 +159,7 @@ low-water much up to
 iops 1.5 requests a second
 iops -1 requests a second
 bandwidth 100 from 4K
+integrity maybe on or off
 END
 try "socket path too long" refused "path too long" "at most" --volume xvda=blank:1M \
     --pool "dir:$POOL" --nbd "/$(printf 'x%.0s' {1..200})"

@@ -59,6 +59,13 @@ void fake_disk_add(int fd, uint8_t *bytes, size_t size)
     }
 }
 
+void fake_disk_cut(int fd, size_t size)
+{
+    for (int i = 0; i < DISKS; i++)
+        if (disks[i].bytes && disks[i].fd == fd)
+            disks[i].size = size;
+}
+
 void fake_aio_reset(uint64_t seed)
 {
     memset(disks, 0, sizeof(disks));

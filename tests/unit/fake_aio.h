@@ -17,6 +17,9 @@
 /* `bytes` stays the caller's.  Before the threads run. */
 void fake_disk_add(int fd, uint8_t *bytes, size_t size);
 
+/* It has so many bytes from now on.  While nothing is under way. */
+void fake_disk_cut(int fd, size_t size);
+
 /* Forgets disks, faults and counts. */
 void fake_aio_reset(uint64_t seed);
 

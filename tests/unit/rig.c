@@ -105,6 +105,8 @@ static void rig_open_pool(struct rig *rig)
 {
     struct pool_config config = {.kind = rig->config.ram_only ? POOL_RAM : POOL_DIR,
                                  .lz4 = rig->config.lz4,
+                                 .integrity = rig->config.integrity,
+                                 .whose = "guest 7: ",
                                  .id = 3,
                                  .ram = rig->config.ram};
     struct backing *backing = NULL;

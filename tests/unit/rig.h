@@ -20,7 +20,7 @@ struct rig_config {
     uint32_t extents; /* the pool may have; also settable while running */
     uint64_t seed;
     uint64_t ram; /* bytes of memory in front of the pool, or of all of it with ram_only */
-    bool ram_only, lz4;
+    bool ram_only, lz4, integrity;
     size_t arena; /* bytes of each thread; 0: one request of VIO_MAX and a few small ones */
 };
 

@@ -23,6 +23,7 @@
     X(overlay)                                                                                     \
     X(secret)                                                                                      \
     X(cipher)                                                                                      \
+    X(seal)                                                                                        \
     X(selftest)                                                                                    \
     X(rewrite)                                                                                     \
     X(undertaker)                                                                                  \
@@ -52,6 +53,7 @@
     X(volume_grow)                                                                                 \
     X(volume_race)                                                                                 \
     X(volume_model)                                                                                \
+    X(integrity)                                                                                   \
     X(doors)                                                                                       \
     X(doors_faults)                                                                                \
     X(paths)                                                                                       \

@@ -53,6 +53,14 @@ static void test_memory(void)
     CU_ASSERT_EQUAL(memory_of(WIRE_POOL_DIR, 1024 * MIB, 128 * MIB, 1024 * 1024 * MIB),
                     (256 + 64 + 128 + 8) * MIB);
     CU_ASSERT_EQUAL(memory_of(WIRE_POOL_RAM, 1024 * MIB, 0, 0), (256 + 64 + 8 + 1024 + 128) * MIB);
+    /* Tags: 16 bytes for each block of 4096, of which 16 may fit into one's place. */
+    struct wire_pool tagged = {
+        .kind = WIRE_POOL_DIR, .flags = WIRE_POOL_INTEGRITY, .bytes = 1024 * MIB};
+    CU_ASSERT_EQUAL(cgroup_memory(&tagged, 4, 0), (256 + 64 + 8 + 8) * MIB);
+    tagged.kind = WIRE_POOL_RAM;
+    CU_ASSERT_EQUAL(cgroup_memory(&tagged, 4, 0), (256 + 64 + 16 + 1024 + 128) * MIB);
+    tagged.flags |= WIRE_POOL_LZ4;
+    CU_ASSERT_EQUAL(cgroup_memory(&tagged, 4, 0), (256 + 64 + 16 + 1024 + 128 + 128) * MIB);
 }
 
 static const char *const files[] = {"cpu.weight", "pids.max", "memory.max", "memory.swap.max"};

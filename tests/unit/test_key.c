@@ -31,8 +31,12 @@ static void halves_differ(void)
         CU_ASSERT_EQUAL_FATAL(key_open(&keys[i]), 0);
         const uint8_t *bytes = key_bytes(keys[i]);
         CU_ASSERT_NOT_EQUAL(memcmp(bytes, bytes + 32, 32), 0);
-        for (int j = 0; j < i; j++)
+        for (int j = 0; j < i; j++) {
             CU_ASSERT_NOT_EQUAL(memcmp(bytes, key_bytes(keys[j]), 32), 0);
+            CU_ASSERT_NOT_EQUAL(memcmp(key_seal_bytes(keys[i]), key_seal_bytes(keys[j]), 32), 0);
+        }
+        CU_ASSERT_NOT_EQUAL(memcmp(key_seal_bytes(keys[i]), bytes, 32), 0);
+        CU_ASSERT_NOT_EQUAL(memcmp(key_seal_bytes(keys[i]), bytes + 32, 32), 0);
     }
     for (int i = 0; i < 8; i++)
         key_close(keys[i]);

@@ -288,6 +288,87 @@ static void later(void)
     close_pool();
 }
 
+#define TAGGED 6000u
+
+static uint64_t memory(void)
+{
+    struct pool_stats stats;
+
+    pool_stats(pool, &stats);
+    return stats.memory;
+}
+
+/* Tags are given back with what they are for: all but a few extents'. */
+static bool memory_is_back(void *arg)
+{
+    return memory() <= *(uint64_t *)arg;
+}
+
+/* 16 bytes a slot, each its own, as long as the slot is taken. */
+static void tags(void)
+{
+    static uint32_t slot[TAGGED];
+    uint64_t generation, plain = 0;
+    struct unit_waiter waiter;
+
+    for (int integrity = 0; integrity < 2; integrity++) {
+        uint32_t wrong = 0;
+        open_pool((struct pool_config){.id = 1, .integrity = integrity});
+        waiter_init(&waiter);
+        for (uint32_t i = 0; i < TAGGED; i++) {
+            struct pool_slots one = {.n = 1, .slot = slot + i, .generation = &generation};
+            CU_ASSERT_EQUAL_FATAL(waiter_take(&waiter, pool, &one, true, 0), 0);
+            uint8_t *tag = pool_tag(pool, slot[i]);
+            CU_ASSERT_EQUAL_FATAL(tag != NULL, integrity);
+            for (uint32_t k = 0; tag && k < POOL_TAG; k++)
+                tag[k] = (uint8_t)(slot[i] >> (k % 4 * 8));
+        }
+        for (uint32_t i = 0; integrity && i < TAGGED; i++)
+            for (uint32_t k = 0; k < POOL_TAG; k++)
+                wrong += pool_tag(pool, slot[i])[k] != (uint8_t)(slot[i] >> (k % 4 * 8));
+        CU_ASSERT_EQUAL(wrong, 0);
+        uint64_t before = memory();
+        CU_ASSERT(!integrity || before >= plain + (uint64_t)TAGGED * POOL_TAG);
+        CU_ASSERT(!integrity || before <= plain + (uint64_t)TAGGED * POOL_TAG * 5 / 4 +
+                                              SLOTS_PER_EXTENT * POOL_TAG);
+        plain = before;
+        pool_give(pool, TAGGED, slot);
+        uint64_t less = before - (uint64_t)integrity * (TAGGED - 3 * SLOTS_PER_EXTENT) * POOL_TAG;
+        CU_ASSERT(unit_until(memory_is_back, &less));
+        close_pool();
+    }
+}
+
+/* Without memory for tags there are no slots; with the next there are. */
+static void no_memory_for_tags(void)
+{
+    uint32_t slot;
+    uint64_t generation;
+    struct pool_slots one = {.n = 1, .slot = &slot, .generation = &generation};
+    struct unit_waiter waiter;
+    uint32_t failures = 0;
+
+    if (!alloc_works()) {
+        printf(" (skipped: not linked with --wrap) ");
+        return;
+    }
+    for (uint64_t nth = 1; nth < 8; nth++) {
+        open_pool((struct pool_config){.id = 1, .integrity = true});
+        waiter_init(&waiter);
+        alloc_fail_others(nth);
+        int err = waiter_take(&waiter, pool, &one, true, 0);
+        failures += alloc_others_failed();
+        CU_ASSERT(!err || alloc_others_failed());
+        alloc_fail_others(0);
+        if (err)
+            err = waiter_take(&waiter, pool, &one, true, 3);
+        CU_ASSERT_EQUAL_FATAL(err, 0);
+        memset(pool_tag(pool, slot), 1, POOL_TAG);
+        close_pool();
+    }
+    CU_ASSERT(failures >= 3);
+}
+
 int suite_pool_life(void)
 {
     static const struct unit_case cases[] = {
@@ -298,6 +379,8 @@ int suite_pool_life(void)
         {"counting", counting},
         {"many threads", many_threads},
         {"an answer that comes later", later},
+        {"tags", tags},
+        {"no memory for tags", no_memory_for_tags},
     };
 
     return UNIT_SUITE("pool_life", cases);

@@ -37,7 +37,7 @@ static void all_keys(void)
 
     CU_ASSERT_EQUAL(parse(&rules, false,
                           "# comment\n; another\n\n[pool]\r\n  pool = dir:/a b \n"
-                          "ram-budget=64M ; why\nquota=10G\nlow-water=1G\n"
+                          "ram-budget=64M ; why\nquota=10G\nlow-water=1G\nintegrity=off\n"
                           "[limits] # here\niops=500\nbandwidth=20M",
                           text),
                     0);
@@ -50,7 +50,9 @@ static void all_keys(void)
     CU_ASSERT_EQUAL(rules.limits.iops, 500);
     CU_ASSERT_EQUAL(rules.limits.bandwidth, 20u << 20);
     CU_ASSERT_EQUAL(rules.place[RULES_POOL].line, 5);
-    CU_ASSERT_EQUAL(rules.place[RULES_BANDWIDTH].line, 11);
+    CU_ASSERT(rules.limits.no_integrity);
+    CU_ASSERT_EQUAL(rules.place[RULES_INTEGRITY].line, 9);
+    CU_ASSERT_EQUAL(rules.place[RULES_BANDWIDTH].line, 12);
 }
 
 static void key_by_key(void)
@@ -61,7 +63,12 @@ static void key_by_key(void)
     CU_ASSERT_EQUAL(
         parse(&rules, false, "[pool]\nquota=1G\nlow-water=8M\n[limits]\niops=9\n", text), 0);
     CU_ASSERT_STRING_EQUAL(rules.pool, "dir:/command");
-    CU_ASSERT_EQUAL(parse(&rules, true, "[limits]\niops=0\n[pool]\nquota=2G\n", text), 0);
+    CU_ASSERT(!rules.limits.no_integrity);
+    CU_ASSERT_EQUAL(parse(&rules, false, "[pool]\nintegrity=off", text), 0);
+    CU_ASSERT(rules.limits.no_integrity);
+    CU_ASSERT_EQUAL(parse(&rules, true, "[limits]\niops=0\n[pool]\nquota=2G\nintegrity=on", text),
+                    0);
+    CU_ASSERT(!rules.limits.no_integrity);
     CU_ASSERT_EQUAL(finish(&rules, text), 0);
     CU_ASSERT_EQUAL(rules.limits.quota, 2ull << 30);
     CU_ASSERT_EQUAL(rules.limits.low_water, 8u << 20);
@@ -101,6 +108,9 @@ static const struct {
     {"[pool]\npool=dir:/a,lz4\nlz4=yes", "lz4: no such key", 3},
     {"[pool]\npool=block:/a,lz4", "'lz4': write", 2},
     {"[pool]\nram-budget=4M", "ram-budget: '4M': write a size from 8M", 2},
+    {"[pool]\nintegrity=yes", "integrity: 'yes': write on or off", 2},
+    {"[pool]\n\nintegrity=", "integrity: '': write on or off", 3},
+    {"[limits]\nintegrity=on", "no such key in [limits]", 2},
     {"[pool]\nquota=12Q", "quota: '12Q': write", 2},
     {"[pool]\nquota=1G extra", "quota: '1G extra': write", 2},
     {"[limits]\niops=1.5", "iops: '1.5': write", 2},
@@ -148,6 +158,13 @@ static const struct {
     {"[pool]\npool=ram:1G", "[pool]\nquota=1G", "/e/own.conf:2: quota: a ram:"},
     {"[pool]\npool=dir:/a\nlow-water=1G", "[pool]\nquota=1G",
      "/e/own.conf:2: low-water: not below"},
+    {"[pool]\nintegrity=off\npool=block:/a,shared", "", "/e/all.conf:2: integrity: a shared"},
+    {"[pool]\nquota=1G\nintegrity=off", "[pool]\nquota=2G\npool=block:/a,shared",
+     "/e/own.conf:3: integrity: a shared"},
+    {"[pool]\nintegrity=off\npool=block:/a,shared", "[pool]\nquota=1G",
+     "/e/all.conf:2: integrity: a shared"},
+    {"[pool]\npool=block:/a,shared", "[pool]\nquota=2G\nintegrity=off",
+     "/e/own.conf:3: integrity: a shared"},
 };
 
 /* What contradicts itself is told for the file that can mend it. */

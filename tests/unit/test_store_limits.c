@@ -34,6 +34,12 @@ static const struct {
     {"bandwidth", "4095", -EINVAL, {0}},
     {"bandwidth", "100M", 0, {.bandwidth = 100 << 20}},
     {"bandwidth", "99999999999999999999T", -EINVAL, {0}},
+    {"integrity", "on", 0, {0}},
+    {"integrity", "off", 0, {.no_integrity = true}},
+    {"integrity", "", -EINVAL, {0}},
+    {"integrity", "yes", -EINVAL, {0}},
+    {"integrity", "0", -EINVAL, {0}},
+    {"integrity", "On", -EINVAL, {0}},
     {"pool", "1M", -ENOENT, {0}},
     {"", "1M", -ENOENT, {0}},
     {"Quota", "1G", -ENOENT, {0}},
@@ -64,6 +70,11 @@ static void kept(void)
     CU_ASSERT(limits.quota == 1 << 30 && limits.iops == 7);
     CU_ASSERT_EQUAL(store_set_limit(&limits, "quota", "0", text), 0);
     CU_ASSERT(limits.quota == 0 && limits.iops == 7);
+    CU_ASSERT_EQUAL(store_set_limit(&limits, "integrity", "off", text), 0);
+    CU_ASSERT_EQUAL(store_set_limit(&limits, "integrity", "maybe", text), -EINVAL);
+    CU_ASSERT(limits.no_integrity);
+    CU_ASSERT_EQUAL(store_set_limit(&limits, "integrity", "on", text), 0);
+    CU_ASSERT(!limits.no_integrity && limits.iops == 7);
 }
 
 static const struct {
@@ -82,6 +93,10 @@ static const struct {
     {"ram:8M", {.quota = 8 << 20}, "quota"},
     {"ram:8M,lz4", {.ram_budget = 8 << 20}, "ram-budget"},
     {"ram:8M", {.low_water = 8 << 20}, "low-water"},
+    {"block:/x,shared", {.no_integrity = true}, "integrity"},
+    {"block:/x", {.no_integrity = true}, NULL},
+    {"dir:/x", {.no_integrity = true}, NULL},
+    {"ram:8M,lz4", {.no_integrity = true}, NULL},
 };
 
 static void together(void)

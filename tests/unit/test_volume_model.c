@@ -206,6 +206,23 @@ static void model_ram_only(void)
     medium = (struct rig_config){.ram = 0};
 }
 
+/* With tags, in each kind of pool. */
+static void model_integrity(void)
+{
+    medium = (struct rig_config){.integrity = true};
+    load(3, BASE, true, false, 21);
+    load(3, 0, false, true, 22);
+    medium.ram = 4 << 20;
+    load(4, BASE, true, false, 23);
+    load(2, 0, false, true, 24);
+    medium.ram = 16 << 20;
+    medium.ram_only = true;
+    load(3, BASE, true, false, 25);
+    medium.lz4 = true;
+    load(3, BASE, true, false, 26);
+    medium = (struct rig_config){.ram = 0};
+}
+
 /* Every 8 bytes of a block say the same: who wrote it and when, and that it belongs here. */
 #define MIX_BLOCKS 12u
 
@@ -270,6 +287,7 @@ int suite_volume_model(void)
         {"against a model, with full pools", model_full},
         {"against a model, memory in front", model_ram_front},
         {"against a model, memory only", model_ram_only},
+        {"against a model, with integrity", model_integrity},
         {"no mixtures", no_mixtures},
     };
 
