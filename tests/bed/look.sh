@@ -60,7 +60,7 @@ look_disks() {
 cut_power() {
 	local label=$1
 	kill -KILL "$(pgrep -P "$qemu")"
-	wait "$qemu" || true
+	{ wait "$qemu" || true; } 2>/dev/null
 	dom0_words=$2
 	say "the power is cut"
 	look_disks "$label"
