@@ -15,7 +15,6 @@
 #include "emulated.h"
 #include "keys.h"
 #include "kin.h"
-#include "mark.h"
 #include "store.h"
 #include "suspend.h"
 
@@ -282,27 +281,6 @@ static int attach_find(struct vbd *vbd, const struct vbd *same, const struct sto
                       same->id.domid, same->id.devid);
 }
 
-/*
- * libxl has qemu open the target of a raw disk that names no script itself, whatever its backend: past
- * us, and for writing (libxl_disk.c, libxl__device_disk_find_local_path).  So where one disk of an HVM guest
- * lacks our script, the others are refused.  libxl has written all of them before it runs a script.
- */
-static int attach_check_others(const struct vbd *vbd, char text[ATTACH_TEXT])
-{
-    char name[32];
-    uint32_t devid;
-
-    int hvm = emulated_is_hvm(vbd->glue, vbd->id.domid);
-    if (hvm <= 0 || !mark_find_stranger(vbd->glue, vbd->id.domid, &devid))
-        return hvm < 0 ? hvm : 0;
-    path_device_name(name, devid);
-    snprintf(text, ATTACH_TEXT,
-             "disk %s of this HVM guest has backendtype=tap without script=block-ephem: qemu would "
-             "open its target itself; add the script",
-             name);
-    return -EINVAL;
-}
-
 /* All before the worker is asked: base or sibling, and the life joined. */
 static int attach_begin(struct vbd *vbd, struct store_base *base, const struct vbd **same,
                         char text[ATTACH_TEXT])
@@ -316,8 +294,6 @@ static int attach_begin(struct vbd *vbd, struct store_base *base, const struct v
     int err = kin_learn(glue, vbd->id.domid, &kin, text);
     if (!err)
         err = kin_check(glue, &kin, text);
-    if (!err)
-        err = attach_check_others(vbd, text);
     if (!err)
         err = attach_params(vbd, &spec, text);
     if (!err)

@@ -5,12 +5,15 @@
  */
 #include "question.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "emulated.h"
 #include "life.h"
+#include "mark.h"
 #include "refresh.h"
 #include "scan.h"
 #include "status.h"
@@ -32,18 +35,53 @@ static bool question_tell(struct control_client *client)
     return control_answer(client, status_answer(glue, domid, true));
 }
 
+/*
+ * False: no answer yet, or the vbd has failed.  libxl has qemu open the target of a raw disk that names
+ * no script itself, whatever its backend: past us, and for writing (libxl_disk.c,
+ * libxl__device_disk_find_local_path).  So where one disk of an HVM guest lacks our script, the others are
+ * refused: now and not before, since libxl has written all of them when it runs the first script.
+ */
+static bool question_check_others(struct vbd *vbd)
+{
+    char name[32], text[WIRE_TEXT];
+    uint32_t devid;
+
+    int hvm = vbd->glue->xs ? emulated_is_hvm(vbd->glue, vbd->id.domid) : -EAGAIN;
+    bool found = hvm > 0 && mark_find_stranger(vbd->glue, vbd->id.domid, &devid);
+    if (!vbd->glue->xs || xenstore_lost(vbd->glue->xs))
+        return false; /* asked again when it is back */
+    if (hvm >= 0 && !found)
+        return true;
+    if (found) {
+        path_device_name(name, devid);
+        snprintf(text, sizeof(text),
+                 "disk %s of this HVM guest has backendtype=tap without script=block-ephem: qemu "
+                 "would open its target itself; add the script",
+                 name);
+    } else {
+        snprintf(text, sizeof(text), "xenstore does not say of which type the guest is: %s",
+                 strerror(-hvm));
+    }
+    attach_fail(vbd, text);
+    return false;
+}
+
 /* Answers a hotplug question once the vbd is decided.  False when the client is gone. */
 bool question_check_volume(struct control_client *client)
 {
     struct glue *glue = client->control->glue;
-    const struct vbd *vbd = vbd_find(glue, &client->vbd);
+    struct vbd *vbd = vbd_find(glue, &client->vbd);
+    bool ready = vbd && !vbd->failure[0] && !vbd->lost && vbd->volume == VBD_READY && !vbd->fresh &&
+                 !vbd->foreign;
     char text[WIRE_TEXT + 64];
 
+    if (ready)
+        ready = question_check_others(vbd);
     if (vbd && vbd->failure[0])
         return control_refuse(client, vbd->failure);
     if (vbd && vbd->lost)
         return control_refuse(client, "the guest's worker died; start the guest again");
-    if (vbd && vbd->volume == VBD_READY && !vbd->fresh && !vbd->foreign)
+    if (ready)
         return control_answer(client, json_pack("{s:b, s:s*}", "ok", 1, "nbd", emulated_path(vbd)));
     if (!vbd && scan_count(glue->scan) > client->scan &&
         !scan_passes_over(glue->scan, client->vbd.domid)) {

@@ -246,11 +246,12 @@ hogs_hung_up() {
 
 # A disk without our script, which qemu would open itself: then no disk of this guest is served.
 without_script() {
-    hvm 1 && sim_attach 1 51728 "$DISK/other" script=/etc/xen/scripts/block-tap &&
-        attach_only 1 51712 "$DISK/base" || return 1
+    hvm 1 && attach_only 1 51712 "$DISK/base" &&
+        sim_attach 1 51728 "$DISK/other" script=/etc/xen/scripts/block-tap || return 1
     helper 1 51712 2>"$SIM/words" && { echo "it got a disk"; return 1; }
     grep 'disk xvdb of this HVM guest has backendtype=tap without script=block-ephem' "$SIM/words" &&
-        [ -z "$(worker_of 1)" ] && xenstore-rm $back/1/51728 && ends 1 || return 1
+        [ "$(backend 1 51712 hotplug-status)" = error ] && ! backend 1 51712 physical-device-path || return 1
+    ! sim_front 1 verify 1 && xenstore-rm $back/1/51728 && ends 1 || return 1
     # Of a PV or PVH guest no qemu opens anything.
     sim_domain 2 && sim_attach 2 51728 "$DISK/other" script=/etc/xen/scripts/block-tap && disk 2 51712 "$DISK/base" &&
         xenstore-rm $back/2/51728 && ends 2
