@@ -102,7 +102,7 @@ static void detach_leave(struct vbd *vbd)
 
     const struct vbd *sibling = kin_sibling(vbd->life, vbd);
 
-    if (sibling)
+    if (sibling && id >= 0)
         life_allow_moved(vbd->life, id, sibling->volume_id);
     vbd->volume = VBD_DELETING;
     vbd->volume_id = -1;

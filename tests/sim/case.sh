@@ -167,9 +167,9 @@ worker_of() {
     listed ".guests[] | select(.domid == $1) | .worker_pid // empty"
 }
 
-# taken_back PID: guest 1 has that worker, and the daemon that has come knows all of its disks again
+# taken_back PID [DOMID]: the guest (1) has that worker, and the daemon that has come knows all of its disks again
 taken_back() {
-    [ "$(listed '.guests[] | select(.domid == 1) | select(.state == null) | .worker_pid')" = "$1" ]
+    [ "$(listed ".guests[] | select(.domid == ${2:-1}) | select(.state == null) | .worker_pid")" = "$1" ]
 }
 
 workers() {

@@ -145,12 +145,8 @@ taken_over_alone() {
     sim_kill daemon
     daemon_start && sim_until 10 one_worker 1 2 && sim_detach 1 51712 || return 1
     sim_kill daemon
-    daemon_start && sim_until 10 alone_again &&
+    daemon_start && sim_until 10 taken_back "$alone_worker" 2 &&
         sim_front 2 check 1m 64k 4 && ends 1 2
-}
-
-alone_again() {
-    [ "$(listed '.guests[] | select(.domid == 2) | select(.state == null) | .worker_pid')" = "$alone_worker" ]
 }
 
 # Destroyed, both, while no daemon runs.

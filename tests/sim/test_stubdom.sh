@@ -50,7 +50,7 @@ old_note() {
 }
 
 old_again() {
-    [ "$(listed '.guests[] | select(.domid == 2) | select(.state == null) | .worker_pid')" = "$old_worker" ] &&
+    taken_back "$old_worker" 2 &&
         [ "$(listed '.guests[] | select(.domid == 2) | .volumes | length')" = 1 ]
 }
 
