@@ -113,7 +113,10 @@ void guest_volume_add(struct guest *guest, const struct wire_msg *msg, int fds[W
     if (asked->id < WIRE_VOLUMES && !guest->volumes[asked->id].volume)
         err = asked->flags & WIRE_VOLUME_SAME ? guest_volume_share(guest, asked, fds[0])
                                               : guest_volume_open(guest, asked, fds);
-    if (err)
+    if (err == -ENOENT && asked->flags & WIRE_VOLUME_SAME)
+        guest_reply(guest, msg->cookie, err,
+                    "the guest's other frontend of this disk has no volume: see that one's error");
+    else if (err)
         guest_reply_errno(guest, msg->cookie, err);
     else
         guest_volume_added(guest, msg);

@@ -29,7 +29,7 @@ static struct iothread *conn_thread(const struct nbd_conn *conn)
     return lane_thread(conn->home->lane);
 }
 
-static struct arena *conn_arena(const struct nbd_conn *conn)
+struct arena *nbd_conn_arena(const struct nbd_conn *conn)
 {
     return iothread_arena(conn_thread(conn));
 }
@@ -48,7 +48,7 @@ static void conn_buffer_ready(struct arena_waiter *waiter)
 void nbd_conn_wait(struct nbd_conn *conn)
 {
     if (list_empty(&conn->waiter.link))
-        arena_wait(conn_arena(conn), &conn->waiter);
+        arena_wait(nbd_conn_arena(conn), &conn->waiter);
 }
 
 static bool conn_receiving(const struct nbd_conn *conn)
@@ -250,7 +250,7 @@ static void conn_watch(struct nbd_conn *conn)
 static void conn_late(struct loop_timer *timer)
 {
     struct nbd_conn *conn = container_of(timer, struct nbd_conn, timer);
-    bool wanted = conn->draining || arena_awaited(conn_arena(conn), &conn->waiter);
+    bool wanted = conn->draining || arena_awaited(nbd_conn_arena(conn), &conn->waiter);
 
     conn->watched = false;
     nbd_conn_touch(conn);

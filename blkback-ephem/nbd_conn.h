@@ -91,6 +91,7 @@ struct nbd_conn {
 /* nbd_conn.c.  open: any thread, owns fd from success on; then post conn->start to the thread. */
 int nbd_conn_open(struct nbd_conn **out, struct nbd_home *home, int fd,
                   struct nbd_handshake *handshake);
+struct arena *nbd_conn_arena(const struct nbd_conn *conn); /* its thread's */
 void nbd_conn_touch(struct nbd_conn *conn);
 void nbd_conn_turn(struct nbd_conn *conn);
 void nbd_conn_wait(struct nbd_conn *conn);

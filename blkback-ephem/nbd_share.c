@@ -10,11 +10,6 @@
  */
 #include "nbd_conn.h"
 
-static struct arena *share_arena(const struct nbd_conn *conn)
-{
-    return iothread_arena(lane_thread(conn->home->lane));
-}
-
 static uint32_t share_claim(const struct nbd_conn *conn)
 {
     return conn->pages > NBD_SMALL_PAGES ? conn->pages : NBD_SMALL_PAGES;
@@ -22,18 +17,18 @@ static uint32_t share_claim(const struct nbd_conn *conn)
 
 void nbd_share_join(struct nbd_conn *conn)
 {
-    arena_share(share_arena(conn))->claims += share_claim(conn);
+    arena_share(nbd_conn_arena(conn))->claims += share_claim(conn);
 }
 
 void nbd_share_leave(struct nbd_conn *conn)
 {
-    arena_share(share_arena(conn))->claims -= share_claim(conn);
+    arena_share(nbd_conn_arena(conn))->claims -= share_claim(conn);
 }
 
 static bool share_fits(const struct nbd_conn *conn, uint32_t pages, bool small)
 {
-    const struct arena_share *share = arena_share(share_arena(conn));
-    uint32_t half = arena_pages(share_arena(conn)) / 2;
+    const struct arena_share *share = arena_share(nbd_conn_arena(conn));
+    uint32_t half = arena_pages(nbd_conn_arena(conn)) / 2;
     uint32_t others = share->claims - share_claim(conn);
 
     if (share->pages + pages > half)
@@ -44,7 +39,7 @@ static bool share_fits(const struct nbd_conn *conn, uint32_t pages, bool small)
 /* The pages of connections' requests have changed hands. */
 static void share_count(struct nbd_conn *conn, int32_t pages)
 {
-    struct arena_share *share = arena_share(share_arena(conn));
+    struct arena_share *share = arena_share(nbd_conn_arena(conn));
 
     share->claims -= share_claim(conn);
     conn->pages += (uint32_t)pages;
@@ -54,7 +49,7 @@ static void share_count(struct nbd_conn *conn, int32_t pages)
 
 uint8_t *nbd_share_get(struct nbd_conn *conn, uint32_t pages, bool small)
 {
-    uint8_t *buf = share_fits(conn, pages, small) ? arena_get(share_arena(conn), pages) : NULL;
+    uint8_t *buf = share_fits(conn, pages, small) ? arena_get(nbd_conn_arena(conn), pages) : NULL;
 
     if (buf)
         share_count(conn, (int32_t)pages);
@@ -63,17 +58,17 @@ uint8_t *nbd_share_get(struct nbd_conn *conn, uint32_t pages, bool small)
 
 void nbd_share_put(struct nbd_conn *conn, uint8_t *buf, uint32_t pages)
 {
-    arena_put(share_arena(conn), buf, pages);
+    arena_put(nbd_conn_arena(conn), buf, pages);
     share_count(conn, -(int32_t)pages);
 }
 
 bool nbd_share_page_get(struct nbd_conn *conn)
 {
-    struct arena_share *share = arena_share(share_arena(conn));
+    struct arena_share *share = arena_share(nbd_conn_arena(conn));
 
     /* Pages of input alone must not keep everybody's requests out. */
-    if (share->pages + 1 + NBD_SMALL_PAGES <= arena_pages(share_arena(conn)) / 2)
-        conn->page = arena_get(share_arena(conn), 1);
+    if (share->pages + 1 + NBD_SMALL_PAGES <= arena_pages(nbd_conn_arena(conn)) / 2)
+        conn->page = arena_get(nbd_conn_arena(conn), 1);
     share->pages += conn->page != NULL;
     return conn->page != NULL;
 }
@@ -82,7 +77,7 @@ void nbd_share_page_put(struct nbd_conn *conn)
 {
     if (!conn->page)
         return;
-    arena_put(share_arena(conn), conn->page, 1);
-    arena_share(share_arena(conn))->pages--;
+    arena_put(nbd_conn_arena(conn), conn->page, 1);
+    arena_share(nbd_conn_arena(conn))->pages--;
     conn->page = NULL;
 }

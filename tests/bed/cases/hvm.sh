@@ -55,8 +55,8 @@ make_base() {
 }
 
 hvm_config() {
-	guest_config hvm 384 hvm "" "$(ephemeral xvda "$base")" "$(ephemeral xvdb "$data")"
-	sed -i -e 's|^type = .*|type = "hvm"|' -e '/^kernel\|^ramdisk\|^cmdline/d' "$GUESTS/hvm.cfg"
+	TYPE=hvm guest_config hvm 384 hvm "" "$(ephemeral xvda "$base")" "$(ephemeral xvdb "$data")"
+	sed -i -e '/^kernel\|^ramdisk\|^cmdline/d' "$GUESTS/hvm.cfg"
 	cat >>"$GUESTS/hvm.cfg" <<-END
 		boot = "c"
 		vga = "stdvga"

@@ -34,11 +34,14 @@ stub_of() { node "$1" image/device-model-domid; }
 backend() { xenstore-read "/local/domain/0/backend/vbd3/$1/$2" 2>/dev/null; }
 connected() { [ "$(backend "$1" "$2/state")" = 4 ]; }
 
-# order COMMAND...: to the stub domain, see guest/stub.sh; what it answers is in $answer
+# order COMMAND...: to the stub domain, see guest/stub.sh; what it answers is in $answer. give waits for no answer.
 answered() { [ "$(node "$stub" data/answer | cut -d' ' -f1)" = "$orders" ]; }
-order() {
+give() {
 	orders=$((orders + 1))
 	xenstore-write "/local/domain/$stub/data/order" "$orders $*"
+}
+order() {
+	give "$@"
 	wait_for 60 "the stub domain to $*" answered || return 1
 	answer=$(node "$stub" data/answer | cut -d' ' -f2-)
 }
@@ -128,6 +131,7 @@ both_connected() {
 	for disk in 51712 51728 51744; do connected "$domid" $disk && connected "$stub" $disk || return 1; done
 }
 crashed() { xl list "$stub" | awk 'NR == 2 { exit $5 !~ /c/ }'; }
+crash_seen() { wait_for 120 "Xen to see the crash" crashed || { xl list; xl dmesg | tail -n 20; return 1; }; }
 
 kernel_log_mark
 channels=$(event_channels)
@@ -166,8 +170,8 @@ check end guest_said first end
 all_gone
 
 start_pair crashing
-order crash || true
-check crash-seen wait_for 60 "Xen to see the crash" crashed
+give crash
+check crash-seen crash_seen
 check crash-loads-go-on moves
 check crash-same-worker [ "$(workers | xargs)" = "$pids" ]
 check crash-destroy xl destroy crashing
