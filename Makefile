@@ -87,8 +87,9 @@ UNIT_REPLACED := main guest serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm,--wrap=EVP_CipherUpdate
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
-                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o)
-$(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
+                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o) \
+                $(addprefix $(B)/obj/dom0-tools/,audit_proc.o audit_words.o)
+$(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue -Idom0-tools
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON) $(addprefix $(B)/obj/tests/forensic/,aes.o needles.o)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore -linih

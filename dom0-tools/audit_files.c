@@ -100,7 +100,7 @@ static bool files_is_program(const struct files *files, int dir)
     return audit_file_same(&exe, &files->programs[0]) || audit_file_same(&exe, &files->programs[1]);
 }
 
-/* All processes but the worker.  0 or negative errno: not all of them could be looked at. */
+/* All processes but the worker, and us, who open nothing.  0 or negative errno: not all of them could be looked at. */
 static int files_scan(struct files *files)
 {
     DIR *proc = opendir("/proc");
@@ -108,7 +108,7 @@ static int files_scan(struct files *files)
 
     for (struct dirent *at; proc && (at = readdir(proc));) {
         if (strspn(at->d_name, "0123456789") != strlen(at->d_name) ||
-            atoi(at->d_name) == files->domain->pid)
+            atoi(at->d_name) == files->domain->pid || atoi(at->d_name) == getpid())
             continue;
         int dir = openat(dirfd(proc), at->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0)

@@ -241,7 +241,6 @@ static void audit_ask_daemon(struct audit *audit, json_t *checks)
 static json_t *audit_look(struct audit *audit, const char *wanted)
 {
     json_t *host = json_array(), *guests = json_array();
-    char clean[AUDIT_NAME];
 
     int err = xenstore_open(&audit->xs);
     if (err) {
@@ -255,11 +254,13 @@ static json_t *audit_look(struct audit *audit, const char *wanted)
     } else if (!audit_want_one(audit, wanted)) {
         json_decref(host);
         json_decref(guests);
+        json_t *shown = audit_clean(wanted);
         if (err)
             fprintf(stderr, "ephemctl audit: xenstore cannot be read: %s\n", strerror(-err));
         else
             fprintf(stderr, "ephemctl audit: no domain '%s': see 'xl list'\n",
-                    ctl_clean(wanted, clean, sizeof(clean)));
+                    json_string_value(shown));
+        json_decref(shown);
         return NULL;
     }
     for (size_t i = 0; i < audit->count; i++)
