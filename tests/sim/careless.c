@@ -58,7 +58,7 @@ int open(const char *path, int flags, ...)
     if ((flags & O_TMPFILE) != O_TMPFILE || !is("pool"))
         return behind(path, flags, mode);
     snprintf(name, sizeof(name), "%s/left-behind", path);
-    return behind(name, (flags & ~O_TMPFILE) | O_CREAT, mode);
+    return behind(name, (flags & ~(O_TMPFILE | O_EXCL)) | O_CREAT, mode);
 }
 
 /* A base among the descriptors that go to the worker is opened once more. */

@@ -25,10 +25,12 @@ fi
 
 status=
 tracer=
+overs=0
 
 # over FILE-OF-PROC TEXT: what is read there from now on; bare FILE: the kernel's again
 over() {
-    over_file=$SIM/over${1//\//.}
+    overs=$((overs + 1))
+    over_file=$SIM/over.$overs
     printf '%s' "$2" >"$over_file"
     mount --bind "$over_file" "$1"
 }
@@ -263,7 +265,7 @@ traced() {
 undertaker_gone() {
     sim_domain 4 && disk 4 51712 blank:16M && pid=$(worker_of 4) || return 1
     finds 0 "" "" "" 4 || return 1
-    kill -9 "$(pgrep -P "$pid")"
+    lost=$(pgrep -P "$pid") && kill -9 "$lost" && sim_until 10 ended "$lost" || return 1
     finds 3 "" "" undertaker 4 && sim_destroy 4
 }
 
@@ -273,10 +275,15 @@ no_daemon() {
     daemon_start && sim_until 20 taken_back "$1" && finds 0 "" "" ""
 }
 
+ended() {
+    [ ! -e "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status"
+}
+
 worker_gone() {
     sim_domain 6 && disk 6 51712 blank:16M && pid=$(worker_of 6) || return 1
     sim_freeze "$(cat "$SIM/pid/daemon")"
     kill -9 "$pid"
+    sim_until 10 ended "$pid" || return 1
     sim_kill daemon
     finds 1 daemon,worker integrity "" 6 && says worker "has ended" || return 1
     # Its number given to somebody else
@@ -300,8 +307,7 @@ careless_is_found() {
     daemon_start || return 1
     DAEMON_UNDER=
     result=0
-    sim_domain 7 && disk 7 51712 "$DISK/base7" || return 1
-    finds "$@" 7 || result=1
+    sim_domain 7 && disk 7 51712 "$DISK/base7" && finds "$@" 7 || result=1
     sim_destroy 7
     daemon_left && daemon_start || return 1
     rm -f "$DISK/pool/left-behind"
@@ -332,14 +338,17 @@ host() {
 swaps() {
     head="Filename				Type		Size		Used		Priority"$'\n'
     truncate -s 1M "$DISK/swap file"
-    host /proc/swaps "$head/dev/none partition 1 0 -2"$'\n' 1 "dom0 swap" "" &&
-        host /proc/swaps "$head/dev/zram77 partition 1 0 -2"$'\n' 0 "" "locked memory" || return 1
+    # Where the limit lets a worker lock all of its memory it does.
+    loose="locked memory"
+    ! grep -q '^Max locked memory *unlimited' "/proc/$(worker_of 1)/limits" || loose=
+    host /proc/swaps "$head/dev/none partition 1 0 -2"$'\n' 1 "dom0 swap" "$loose" &&
+        host /proc/swaps "$head/dev/zram77 partition 1 0 -2"$'\n' "$([ -n "$loose" ] && echo 3 || echo 0)" "" "$loose" || return 1
     # A disk of this machine's own; whether it is encrypted the kernel says.
     id=$(stat -c '%Hd:%Ld' "$DISK/swap file")
     if [ -e "/sys/dev/block/$id" ] && [ ! -e "/sys/dev/block/$id/dm" ]; then
-        host /proc/swaps "$head$DISK/swap\\040file file 1 0 -2"$'\n' 3 "" "dom0 swap,locked memory" || return 1
+        host /proc/swaps "$head$DISK/swap\\040file file 1 0 -2"$'\n' 3 "" "dom0 swap${loose:+,$loose}" || return 1
     fi
-    host /proc/swaps "rubbish"$'\n' 1 "dom0 swap" "locked memory"
+    host /proc/swaps "rubbish"$'\n' 1 "dom0 swap" "$loose"
 }
 
 command_line() {
