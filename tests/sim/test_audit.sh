@@ -58,15 +58,29 @@ rows() {
         sort | uniq | paste -sd,
 }
 
-# finds STATUS FAIL-ROWS UNKNOWN-ROWS WARN-ROWS [DOMAIN]: these and no other
+# contains ROWS ROW,ROW...: each of the latter
+contains() {
+    local row
+    while read -r row; do
+        [[ ",$1," = *",$row,"* ]] || return 1
+    done < <(tr ',' '\n' <<<"${2:-}" | sed '/^$/d')
+}
+
+# finds STATUS FAIL-ROWS UNKNOWN-ROWS WARN-ROWS [DOMAIN]: these and no other. A sanitizer needs files, memory and
+# system calls that an audit rightly objects to: then these at least.
 finds() {
-    finds_wanted="$1 FAIL:$2 unknown:$3 warn:$4"
+    finds_wanted=("$1" "$2" "$3" "$4")
     shift 4
     audit "$@" || return 1
-    finds_got="$status FAIL:$(rows FAIL) unknown:$(rows unknown) warn:$(rows warn)"
-    echo "got    $finds_got"
-    echo "wanted $finds_wanted"
-    [ "$finds_got" = "$finds_wanted" ]
+    finds_got=("$status" "$(rows FAIL)" "$(rows unknown)" "$(rows warn)")
+    echo "got    ${finds_got[*]@Q}"
+    echo "wanted ${finds_wanted[*]@Q}"
+    if [ -n "$SANITIZED" ]; then
+        contains "${finds_got[1]}" "${finds_wanted[1]}" && contains "${finds_got[2]}" "${finds_wanted[2]}" &&
+            contains "${finds_got[3]}" "${finds_wanted[3]}"
+        return
+    fi
+    [ "${finds_got[*]@Q}" = "${finds_wanted[*]@Q}" ]
 }
 
 # says CHECK TEXT: the row's detail has it
@@ -82,7 +96,7 @@ remedies() {
 all_well() {
     finds 0 "" "" "" && remedies || return 1
     [ "$(jq -r '.verdict, .guests[0].domid, .guests[0].name, .guests[0].worker_pid' "$SIM/report" | xargs)" = \
-        "ok 1 guest1 $(worker_of 1)" ] || return 1
+        "ok 1 guest1 $(worker_of 1)" ] || [ -n "$SANITIZED" ] || return 1
     jq -r '.guests[0].checks[].check, .host.checks[].check' "$SIM/report" | uniq >"$SIM/all"
     diff "$SIM/all" - <<END
 disk xvda
@@ -166,7 +180,10 @@ one_side() {
     vbd vbd 5 w && xenstore-rm /local/domain/1/device/vbd/51760 && finds 1 "disk xvdd" "" "" || return 1
     vbd vbd 5 w && xenstore-rm /libxl/1/device/vbd/51760 && finds 1 "disk xvdd" "" "" || return 1
     # A driver domain's word alone breaks nobody's audit.
-    xenstore-rm /local/domain/1/device/vbd/51760 && finds 3 "" "" "disk xvdd" && no_vbd
+    xenstore-rm /local/domain/1/device/vbd/51760 && finds 3 "" "" "disk xvdd" && no_vbd || return 1
+    # The toolstack's word, where there is nothing.
+    xenstore-write /libxl/1/device/vbd/51760/backend /local/domain/9/backend/vbd/1/51760 &&
+        finds 3 "" "" "disk xvdd" && says "disk xvdd" "not there" && no_vbd
 }
 
 # Our script's name alone does not make it ours.
@@ -401,26 +418,25 @@ sim_domain 1 && disk 1 51712 "$DISK/base" && disk 1 51728 blank:64M
 sim_front_bg 1 verify 240s
 busy 1
 check "an unknown domain is one clear line" no_such_domain
+check "a sound guest on a sound host" all_well
+check "the key's age is the worker's" key_is_as_old_as_its_worker
+check "domains by name, by number, or all" one_domain
+check "writable disks of others" plain_disks
+check "one side of xenstore is enough" one_side
+check "a script's name is not enough" forged_script
+check "a domain without disks of ours" no_disk_of_ours
+check "hostile words" hostile_words
+check "a base that somebody writes" base_open_elsewhere
+check "a pool that somebody reads" pool_open_elsewhere
+check "a base that was replaced" base_replaced
+check "swap, and what is not understood" swapped
+check "a worker that is traced" traced
+check "an undertaker that is gone" undertaker_gone
+check "no daemon" no_daemon "$(worker_of 1)"
+check "no worker" worker_gone
 if [ -n "$SANITIZED" ]; then
-    skip "most of it" "sanitizers need files, memory and system calls that an audit objects to"
-    check "all is looked at and told, whatever it is" audit
+    skip "careless workers" "a sanitizer wants to be loaded first"
 else
-    check "a sound guest on a sound host" all_well
-    check "the key's age is the worker's" key_is_as_old_as_its_worker
-    check "domains by name, by number, or all" one_domain
-    check "writable disks of others" plain_disks
-    check "one side of xenstore is enough" one_side
-    check "a script's name is not enough" forged_script
-    check "a domain without disks of ours" no_disk_of_ours
-    check "hostile words" hostile_words
-    check "a base that somebody writes" base_open_elsewhere
-    check "a pool that somebody reads" pool_open_elsewhere
-    check "a base that was replaced" base_replaced
-    check "swap, and what is not understood" swapped
-    check "a worker that is traced" traced
-    check "an undertaker that is gone" undertaker_gone
-    check "no daemon" no_daemon "$(worker_of 1)"
-    check "no worker" worker_gone
     check "carelessness: nothing by itself" careless_is_found nothing 0 "" "" ""
     check "carelessness: a base open for writing" careless_is_found base 1 "base xvda" "" ""
     check "carelessness: a pool with a name" careless_is_found pool 1 pool "" ""
@@ -431,13 +447,13 @@ else
     check "carelessness: nothing is locked" careless_is_found unlocked 1 "key memory,locked memory" "" ""
     check "carelessness: dom0's network" careless_is_found net 1 namespaces "" ""
     check "carelessness: a root that can be written" careless_is_found writable 1 root "" ""
-    check "integrity=off" integrity_off
-    check "a pool in memory" pool_in_memory
-    check "dom0's swap" swaps
-    check "dom0's command line" command_line
-    check "dom0's core files" core_patterns
-    check "hibernation" hibernation
-    check "who may not look" not_root
-    check "no guests" no_guests
 fi
+check "integrity=off" integrity_off
+check "a pool in memory" pool_in_memory
+check "dom0's swap" swaps
+check "dom0's command line" command_line
+check "dom0's core files" core_patterns
+check "hibernation" hibernation
+check "who may not look" not_root
+check "no guests" no_guests
 case_end

@@ -13,9 +13,10 @@
 
 #define ROWS(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char status[] = "Name:\tblkback-ephem\nTracerPid:\t0\nUid:\t65534\t65534\t65534\t1\n"
-                             "VmSwap:\t      20 kB\nCapEff:\t000001ffffffffff\nflags:\t02140000\n"
-                             "Bad:\tx1\nNone:\nNeg:\t-1\nLong:\t99999999999999999999999\n";
+static const char status[] =
+    "Name:\tblkback-ephem\nTracerPid:\t0\nUid:\t65534\t65534\t65534\t1\n"
+    "VmSwap:\t      20 kB\nCapEff:\t000001ffffffffff\nflags:\t02140000\n"
+    "Bad:\tx1\nMixed:\t12x\nNone:\nNeg:\t-1\nLong:\t99999999999999999999999\n";
 
 static void test_fields(void)
 {
@@ -32,6 +33,7 @@ static void test_fields(void)
     CU_ASSERT(!proc_octal(status, "flags", &value) && value == 02140000);
     CU_ASSERT_EQUAL(proc_number(status, "Vm", &value), -ENOENT);
     CU_ASSERT_EQUAL(proc_number(status, "Bad", &value), -EINVAL);
+    CU_ASSERT_EQUAL(proc_number(status, "Mixed", &value), -EINVAL);
     CU_ASSERT_EQUAL(proc_number(status, "None", &value), -EINVAL);
     CU_ASSERT_EQUAL(proc_number(status, "Neg", &value), -EINVAL);
     CU_ASSERT_EQUAL(proc_number(status, "Long", &value), -EINVAL);
