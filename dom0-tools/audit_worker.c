@@ -75,26 +75,36 @@ size_t audit_noted(const char *run_dir, json_t *checks, uint32_t *domids, size_t
     return count;
 }
 
-/* The newest note of the domain.  -ENOENT: none; else why they cannot be read. */
+/* How well a note fits: 0 not; 1 the domid, which comes again; 2 the very domain, by its UUID. */
+static int worker_fits(const struct audit_domain *domain, const struct worker_note *note)
+{
+    const char *uuid = note->domid == domain->domid ? note->note.uuid : note->note.stubdom_uuid;
+
+    if (note->domid != domain->domid && note->note.stubdom != domain->domid)
+        return 0;
+    return strcmp(uuid, domain->uuid) ? 1 : 2;
+}
+
+/* The best and newest note of the domain.  -ENOENT: none; else why they cannot be read. */
 static int worker_find(const struct audit_domain *domain, const char *run_dir,
                        struct worker_note *out)
 {
     DIR *dir = worker_notes(run_dir);
     struct worker_note note;
-    int err = -ENOENT;
+    int best = 0;
 
     if (!dir)
         return -errno;
     for (struct dirent *at; (at = readdir(dir));) {
-        if (!worker_read_note(dirfd(dir), at->d_name, &note) ||
-            (note.domid != domain->domid && note.note.stubdom != domain->domid))
+        int fits = worker_read_note(dirfd(dir), at->d_name, &note) ? worker_fits(domain, &note) : 0;
+
+        if (!fits || fits < best || (fits == best && note.life < out->life))
             continue;
-        if (err || note.life > out->life)
-            *out = note;
-        err = 0;
+        *out = note;
+        best = fits;
     }
     closedir(dir);
-    return err;
+    return best ? 0 : -ENOENT;
 }
 
 /* /proc/PID of that very process.  Its descriptor, or negative errno: -ESRCH: has ended. */

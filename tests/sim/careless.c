@@ -4,7 +4,8 @@
  * that audit has real processes to find fault with:
  *   base        the worker is handed its bases open for writing
  *   pool        the pool file has a name
- *   dumps       the process may be dumped, and leave core files
+ *   dumps       the process may be dumped
+ *   cores       it may leave core files
  *   filter      no filter of system calls
  *   root        user and group stay root's
  *   hidden      no memfd_secret, as on an older kernel
@@ -61,8 +62,8 @@ int open(const char *path, int flags, ...)
     return behind(name, (flags & ~(O_TMPFILE | O_EXCL)) | O_CREAT, mode);
 }
 
-/* A base among the descriptors that go to the worker is opened once more. */
-static void reopen(struct msghdr *msg)
+/* A base among the descriptors that go to the worker is opened once more.  To be closed; -1: none. */
+static int reopen(struct msghdr *msg)
 {
     struct cmsghdr *head = CMSG_FIRSTHDR(msg);
     char path[64];
@@ -70,22 +71,26 @@ static void reopen(struct msghdr *msg)
     int fd;
 
     if (!head || head->cmsg_type != SCM_RIGHTS)
-        return;
+        return -1;
     memcpy(&fd, CMSG_DATA(head), sizeof(fd));
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
-        return;
+        return -1;
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     fd = BEHIND("open", int (*)(const char *, int, ...))(path, O_RDWR | O_DIRECT | O_CLOEXEC);
     memcpy(CMSG_DATA(head), &fd, sizeof(fd));
+    return fd;
 }
 
 ssize_t sendmsg(int sock, const struct msghdr *msg, int flags)
 {
     struct msghdr copy = *msg;
+    int fd = is("base") ? reopen(&copy) : -1;
+    ssize_t sent = BEHIND("sendmsg", ssize_t(*)(int, const struct msghdr *, int))(sock, &copy,
+                                                                                  flags);
 
-    if (is("base"))
-        reopen(&copy);
-    return BEHIND("sendmsg", ssize_t(*)(int, const struct msghdr *, int))(sock, &copy, flags);
+    if (fd >= 0)
+        close(fd);
+    return sent;
 }
 
 int prctl(int option, ...)
@@ -104,7 +109,7 @@ int prctl(int option, ...)
 
 int setrlimit(__rlimit_resource_t what, const struct rlimit *limit)
 {
-    if (what == RLIMIT_CORE && is("dumps"))
+    if (what == RLIMIT_CORE && is("cores"))
         return 0;
     return BEHIND("setrlimit", int (*)(int, const struct rlimit *))((int)what, limit);
 }

@@ -22,6 +22,8 @@ fi
 
 # shellcheck source=tests/sim/case.sh
 . "$(dirname "$0")/case.sh"
+# shellcheck source=tests/sim/pairs.sh
+. "$(dirname "$0")/pairs.sh"
 
 status=
 tracer=
@@ -331,6 +333,32 @@ careless_is_found() {
     return $result
 }
 
+# A guest's audit has its stub domain's, and both are of one worker; so has a plain disk of the latter.
+stub_domain() {
+    both_up 10 11 && finds 0 "" "" "" guest10 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[10,11]' ] &&
+        [ "$(jq -c '[.guests[] | .worker_pid] | unique' "$SIM/report")" = "[$(worker_of 10)]" ] || return 1
+    says worker "the one of its guest" || return 1
+    finds 0 "" "" "" 11 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[11]' ] || return 1
+    stub_back=/local/domain/0/backend/vbd/11/51760
+    xenstore-write $stub_back/mode w $stub_back/state 4 && finds 1 "disk xvdd" "" "" 10 && xenstore-rm $stub_back || return 1
+    # The domid comes again: the note that names it is not its.
+    for stub_note in "$SIM"/run/workers/10.*.pid; do sed -i 's/ 11 .*/ 12 of-another/' "$stub_note"; done
+    sim_domain 12 && disk 12 51712 blank:16M && finds 0 "" "" "" 12 && sim_destroy 12 || return 1
+    sim_destroy 11 && sim_destroy 10
+}
+
+pool_has_name() {
+    careless_is_found pool 1 pool "" "" && says pool left-behind
+}
+
+worker_is_dumpable() {
+    careless_is_found dumps 1 dumps "" "" && says dumps "is dumpable"
+}
+
+worker_has_base() {
+    careless_is_found base 1 "base xvda" "" "" && says "base xvda" "the worker has"
+}
+
 integrity_off() {
     mkdir -p "$DISK/etc/domains" && printf '[pool]\nintegrity=off\n' >"$DISK/etc/domains/guest8.conf"
     sim_domain 8 && disk 8 51712 blank:16M && finds 3 "" "" integrity 8 && sim_destroy 8
@@ -438,9 +466,10 @@ if [ -n "$SANITIZED" ]; then
     skip "careless workers" "a sanitizer wants to be loaded first"
 else
     check "carelessness: nothing by itself" careless_is_found nothing 0 "" "" ""
-    check "carelessness: a base open for writing" careless_is_found base 1 "base xvda" "" ""
-    check "carelessness: a pool with a name" careless_is_found pool 1 pool "" ""
-    check "carelessness: a dumpable worker" careless_is_found dumps 1 dumps "" ""
+    check "carelessness: a base open for writing" worker_has_base
+    check "carelessness: a pool with a name" pool_has_name
+    check "carelessness: a dumpable worker" worker_is_dumpable
+    check "carelessness: a worker's core files" careless_is_found cores 1 dumps "" ""
     check "carelessness: no filter" careless_is_found filter 1 "system calls" "" ""
     check "carelessness: root's" careless_is_found root 1 privileges dumps ""
     check "carelessness: an older kernel" careless_is_found hidden 0 "" "" ""
@@ -448,6 +477,7 @@ else
     check "carelessness: dom0's network" careless_is_found net 1 namespaces "" ""
     check "carelessness: a root that can be written" careless_is_found writable 1 root "" ""
 fi
+check "a stub domain" stub_domain
 check "integrity=off" integrity_off
 check "a pool in memory" pool_in_memory
 check "dom0's swap" swaps
