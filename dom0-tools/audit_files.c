@@ -141,14 +141,42 @@ static void files_mounted(const struct audit_file *file, bool writable, char pla
     free(text);
 }
 
+/* Loop devices write to their file without a process.  "loop7", or "". */
+static void files_looped(const struct audit_file *file, char name[32])
+{
+    DIR *blocks = opendir("/sys/block");
+
+    name[0] = '\0';
+    for (struct dirent *at; blocks && (at = readdir(blocks));) {
+        struct audit_file behind;
+        char path[300];
+
+        snprintf(path, sizeof(path), "%s/loop/backing_file", at->d_name);
+        char *backing = audit_read(dirfd(blocks), path);
+        if (!backing)
+            continue;
+        backing[strcspn(backing, "\n")] = '\0';
+        snprintf(path, sizeof(path), "%s/ro", at->d_name);
+        char *readonly = audit_read(dirfd(blocks), path);
+        if (!audit_file_of(backing, &behind) && audit_file_same(&behind, file) &&
+            !(readonly && *readonly == '1'))
+            snprintf(name, 32, "%.31s", at->d_name);
+        free(readonly);
+        free(backing);
+    }
+    if (blocks)
+        closedir(blocks);
+}
+
 static void files_judge_base(const struct files *files, size_t i, int err)
 {
     const struct audit_disk *disk = &files->domain->disks[i];
     const struct files_base *base = &files->bases[i];
     json_t *checks = files->domain->checks;
-    char check[48], place[256], name[48];
+    char check[48], place[256], name[48], loop[32];
 
     snprintf(check, sizeof(check), "base %s", disk->name);
+    files_looped(&base->file, loop);
     files_mounted(&base->file, true, place);
     if (base->written)
         audit_add(checks, AUDIT_FAIL, check, FILES_REMEDY, "the worker has %s open for writing",
@@ -157,6 +185,9 @@ static void files_judge_base(const struct files *files, size_t i, int err)
         audit_add(checks, AUDIT_FAIL, check, "end that process; destroy the guest",
                   "process %s has %s open for writing", audit_process_name(base->writer, name),
                   disk->base);
+    else if (!base->missing && *loop)
+        audit_add(checks, AUDIT_FAIL, check, "losetup -d it; destroy the guest",
+                  "%s is behind /dev/%s, which can be written", disk->base, loop);
     else if (!base->missing && *place)
         audit_add(checks, AUDIT_FAIL, check, "unmount it; destroy the guest",
                   "%s is mounted read-write at %s", disk->base, place);

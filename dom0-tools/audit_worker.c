@@ -186,17 +186,25 @@ static void worker_judge(struct audit_domain *domain, const struct worker_note *
 
     if (domain->uuid[0] && strcmp(domain->uuid, uuid))
         verdict = "was started for an earlier guest with this domid";
-    else if (domain->owner && said != domain->pid)
-        verdict = "is noted, but blkback-ephemd means another";
+    else if (domain->daemon && said != domain->pid)
+        verdict = "is noted, but blkback-ephemd means another, or none";
     if (verdict)
         audit_add(domain->checks, AUDIT_FAIL, "worker", "start the guest again", "process %d %s",
                   (int)domain->pid, verdict);
+    else if (!domain->uuid[0])
+        audit_add(domain->checks, AUDIT_UNKNOWN, "worker", "see whether xenstored runs",
+                  "process %d: whether it was started for this guest only xenstore knows",
+                  (int)domain->pid);
     else if (len < 0)
         audit_add(domain->checks, AUDIT_UNKNOWN, "worker", AUDIT_AS_ROOT,
                   "process %d: its program cannot be seen: %s", (int)domain->pid, strerror(errno));
     else if (!base || strncmp(base, "/blkback-ephem", 14) || (base[14] && base[14] != ' '))
         audit_add(domain->checks, AUDIT_FAIL, "worker", "see blkback-ephemd's option --worker",
                   "process %d is no blkback-ephem, but %s", (int)domain->pid, exe);
+    else if (*ctl_text(domain->owner, "state"))
+        audit_add(domain->checks, AUDIT_WARN, "worker", "see blkback-ephemd's log",
+                  "process %d; blkback-ephemd says: %s", (int)domain->pid,
+                  ctl_text(domain->owner, "state"));
     else
         audit_add(domain->checks, AUDIT_OK, "worker", NULL, "process %d, %s%s", (int)domain->pid,
                   exe, stub ? ", the one of its guest" : "");

@@ -40,6 +40,7 @@ struct audit {
     bool swaps, init_on_free;
     uint32_t domids[AUDIT_DOMAINS];
     size_t count;
+    bool too_many;
 };
 
 /* ---- which domains ---- */
@@ -50,8 +51,12 @@ static void audit_want(struct audit *audit, uint32_t domid)
 
     while (at < audit->count && audit->domids[at] < domid)
         at++;
-    if (audit->count == AUDIT_DOMAINS || (at < audit->count && audit->domids[at] == domid))
+    if (at < audit->count && audit->domids[at] == domid)
         return;
+    if (audit->count == AUDIT_DOMAINS) {
+        audit->too_many = true;
+        return;
+    }
     memmove(audit->domids + at + 1, audit->domids + at,
             (audit->count - at) * sizeof(*audit->domids));
     audit->domids[at] = domid;
@@ -191,7 +196,11 @@ static json_t *audit_guest(const struct audit *audit, uint32_t domid)
                                     .init_on_free = audit->init_on_free,
                                     .swaps = audit->swaps};
     audit_node(audit, domid, "name", domain->name, sizeof(domain->name));
-    if (!audit_node(audit, domid, "vm", vm, sizeof(vm)) && !strncmp(vm, "/vm/", 4))
+    /* Without one the daemon notes "none". */
+    int err = audit_node(audit, domid, "vm", vm, sizeof(vm));
+    if (err == -ENOENT || (!err && strncmp(vm, "/vm/", 4)))
+        strcpy(domain->uuid, "none");
+    else if (!err)
         snprintf(domain->uuid, sizeof(domain->uuid), "%.39s", vm + 4);
     const json_t *of = json_object_get(domain->status, "stubdom_of");
     domain->owner = of ? audit_status_of(audit, json_integer_value(of)) : domain->status;
@@ -263,6 +272,9 @@ static json_t *audit_look(struct audit *audit, const char *wanted)
         json_decref(shown);
         return NULL;
     }
+    if (audit->too_many)
+        audit_add(host, AUDIT_UNKNOWN, "domains", "name them one by one",
+                  "more than %d: the rest was not looked at", AUDIT_DOMAINS);
     for (size_t i = 0; i < audit->count; i++)
         json_array_append_new(guests, audit_guest(audit, audit->domids[i]));
     return json_pack("{s:o, s:{s:o}}", "guests", guests, "host", "checks", host);

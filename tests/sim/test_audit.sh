@@ -232,6 +232,18 @@ base_open_elsewhere() {
     exec 9<&-
 }
 
+base_behind_loop() {
+    mkdir -p "$SIM/block/loop7/loop" && echo "$DISK/base" >"$SIM/block/loop7/loop/backing_file"
+    echo 0 >"$SIM/block/loop7/ro"
+    mount --bind "$SIM/block" /sys/block || return 1
+    result=0
+    finds 1 "base xvda" "" "" && says "base xvda" /dev/loop7 || result=1
+    echo 1 >"$SIM/block/loop7/ro"
+    finds 0 "" "" "" || result=1
+    umount /sys/block
+    return $result
+}
+
 pool_open_elsewhere() {
     exec 9<"/proc/$(worker_of 1)/fd/$(pool_fd)"
     finds 1 pool "" "" && says pool "process $$ (" || return 1
@@ -455,6 +467,7 @@ check "a script's name is not enough" forged_script
 check "a domain without disks of ours" no_disk_of_ours
 check "hostile words" hostile_words
 check "a base that somebody writes" base_open_elsewhere
+check "a base behind a loop device" base_behind_loop
 check "a pool that somebody reads" pool_open_elsewhere
 check "a base that was replaced" base_replaced
 check "swap, and what is not understood" swapped
