@@ -50,12 +50,12 @@ COMMON := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/*.c))
 DATA   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard blkback-ephem/*.c))
 GLUE   := $(patsubst %.c,$(B)/obj/%.o,$(wildcard xenstore-glue/*.c))
 CTL    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard dom0-tools/ephemctl.c dom0-tools/cmd_*.c \
-            dom0-tools/client.c))
+            dom0-tools/audit*.c dom0-tools/client.c) xenstore-glue/xs.c xenstore-glue/paths.c)
 HELPER := $(patsubst %.c,$(B)/obj/%.o,dom0-tools/block-ephem.c dom0-tools/client.c \
             xenstore-glue/xs.c xenstore-glue/paths.c)
 # The operator's tools open no bases and no pools.
 TALK   := $(filter-out $(B)/obj/common/store%.o,$(COMMON))
-$(HELPER): CPPFLAGS += -Ixenstore-glue
+$(CTL) $(HELPER): CPPFLAGS += -Ixenstore-glue
 
 PROGRAMS := blkback-ephem blkback-ephemd ephemctl block-ephem
 
@@ -63,7 +63,7 @@ all: $(addprefix $(B)/,$(PROGRAMS))
 
 LIBS_blkback-ephem  := -lxengnttab -lxenevtchn -lcrypto -laio -llz4 -lblkid -lseccomp
 LIBS_blkback-ephemd := -lxenstore -lxenevtchn -ljansson -linih -lblkid
-LIBS_ephemctl       := -ljansson
+LIBS_ephemctl       := -lxenstore -ljansson
 LIBS_block-ephem    := -lxenstore -ljansson
 
 $(B)/blkback-ephem: $(DATA) $(COMMON)
@@ -87,8 +87,9 @@ UNIT_REPLACED := main guest serve aio hv
 UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm,--wrap=EVP_CipherUpdate
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
-                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o)
-$(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue
+                reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o) \
+                $(addprefix $(B)/obj/dom0-tools/,audit_proc.o audit_words.o)
+$(UNIT): CPPFLAGS += -Iblkback-ephem -Ixenstore-glue -Idom0-tools
 $(B)/unit: $(UNIT) $(UNIT_OBJECTS) $(COMMON) $(addprefix $(B)/obj/tests/forensic/,aes.o needles.o)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(UNIT_WRAP) -o $@ $^ -lcunit $(LIBS_blkback-ephem) -lxenstore -linih

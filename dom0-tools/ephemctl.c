@@ -16,6 +16,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *line;
 } ctl_commands[] = {
+    {"audit", cmd_audit, "is it all as promised, now?  Looks for itself"},
     {"forget", cmd_forget, "let a guest that was suspended start anew"},
     {"list", cmd_list, "guests and their ephemeral volumes"},
     {"refresh", cmd_refresh, "look now whether bases have grown"},
@@ -31,7 +32,8 @@ static void ctl_help(FILE *to)
           to);
     for (size_t i = 0; i < CTL_COMMANDS; i++)
         fprintf(to, "  %-8s %s\n", ctl_commands[i].name, ctl_commands[i].line);
-    fputs("\n'ephemctl COMMAND --help' says more.  Exit status: 0, 1 failed, 2 wrong usage.\n"
+    fputs("\n'ephemctl COMMAND --help' says more.  Exit status: 0, 1 failed, 2 wrong usage;\n"
+          "of audit 3, too: there are warnings.\n"
           "EPHEM_CONTROL names another control socket than " CLIENT_SOCKET ".\n",
           to);
 }

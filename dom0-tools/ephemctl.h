@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * ephemctl: what the subcommands share.  Each is one file cmd_<name>.c with one function that takes
- * the arguments behind its name and returns the exit status: 0, 1 failed, 2 wrong usage.
+ * the arguments behind its name and returns the exit status: 0, 1 failed, 2 wrong usage; audit has 3, too.
  */
 #ifndef EPHEM_EPHEMCTL_H
 #define EPHEM_EPHEMCTL_H
@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+int cmd_audit(int argc, char **argv);
 int cmd_forget(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_refresh(int argc, char **argv);

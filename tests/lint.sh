@@ -126,9 +126,9 @@ for f in "${c[@]}"; do
             fi
             ;;
         dom0-tools)
-            # The hotplug helper speaks xenstore, through the one module that may.
+            # The hotplug helper and audit speak xenstore, through the one module that may.
             [[ -f common/$header || -f dom0-tools/$header ]] ||
-                [[ $module = block-ephem && " paths.h xs.h " = *" $header "* ]] ||
+                [[ " block-ephem cmd_audit audit_disks " = *" $module "* && " paths.h xs.h " = *" $header "* ]] ||
                 found "$f:$line: dom0-tools includes $header, which is not its own"
             ;;
         xenstore-glue)

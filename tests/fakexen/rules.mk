@@ -19,7 +19,7 @@ FX_FLAGS := $(if $(filter 1,$(FX_SANITIZE)),$(CFLAGS),$(filter-out -fsanitize%,$
 FX_CFLAGS := -std=gnu11 -O2 -g -pthread $(FX_WARN) $(FX_FLAGS)
 
 FX_LIBS := libfakexen.so libxenevtchn.so.1 libxengnttab.so.1 libxencall.so.1 \
-           libxenforeignmemory.so.1 xsdopen.so slowaio.so fakecgroup.so
+           libxenforeignmemory.so.1 xsdopen.so slowaio.so fakecgroup.so careless.so
 FX_PROGRAMS := fxctl guestxs conformance fxfront toolstack fakeworker inject hostile
 HOSTILE := tests/hostile
 SIM_FRONT := main.c command.c handshake.c ring.c verify.c raw.c crash.c data.c
@@ -50,7 +50,7 @@ $(FX)/libxenforeignmemory.so.1: $(FXSRC)/foreignmemory.c $(FXSRC)/foreignmemory.
 	$(Q)$(fx_lib)
 $(FX)/xsdopen.so: $(FXSRC)/xsdopen.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -fPIC -shared -o $@ $<
-$(FX)/slowaio.so $(FX)/fakecgroup.so: $(FX)/%.so: $(SIMSRC)/%.c | $(FX)
+$(FX)/slowaio.so $(FX)/fakecgroup.so $(FX)/careless.so: $(FX)/%.so: $(SIMSRC)/%.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -Icommon -fPIC -shared -o $@ $<
 
 fx_own = -L$(FX) -lfakexen -Wl,-rpath,'$$ORIGIN/fakexen'

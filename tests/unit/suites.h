@@ -62,6 +62,7 @@
     X(reclaim)                                                                                     \
     X(suspend)                                                                                     \
     X(stubdom)                                                                                     \
+    X(audit)                                                                                       \
     X(tombstone)                                                                                   \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \

@@ -90,6 +90,35 @@ foreign_channel() {
 	check left-beats-still guest_beats left
 }
 
+# What an operator is told of two guests who are well (warnings are this dom0's own), and of one of them with a disk of
+# the kernel's besides.
+audit() {
+	audited=0
+	ephemctl audit "$1" >/run/audit.out 2>&1 || audited=$?
+	cat /run/audit.out
+}
+audit_rows() { sed -n "s/^  $1  *//p" /run/audit.out | sed 's/  .*//' | xargs; }
+audit_well() { # NAME GUEST
+	audit "$2"
+	check "$1-status" [ "${audited/3/0}" = 0 ]
+	is "$1-fails" "$(audit_rows FAIL)$(audit_rows unknown)" ""
+	check "$1-bases" grep -q '^  ok       base xvdb' /run/audit.out
+	check "$1-disks" grep -q '^  ok       disk xvda' /run/audit.out
+}
+audits() {
+	audit_well audit-left left
+	audit_well audit-right right
+	truncate -s 64M "$BED/plain.img"
+	check audit-attach xl block-attach right "$(kernel_block xvdc "$BED/plain.img")"
+	audit right
+	is audit-plain-status "$audited" 1
+	is audit-plain-fails "$(audit_rows FAIL)" "disk xvdc"
+	is audit-plain-unknown "$(audit_rows unknown)" ""
+	audit_well audit-left-still left
+	check audit-detach xl block-detach right xvdc
+	audit_well audit-right-again right
+}
+
 taken_over() {
 	local file
 	# shellcheck disable=SC2086
@@ -113,6 +142,7 @@ right=$(new_workers "$left")
 left_group=$(group_of left)
 control_groups
 shut_in
+audits
 foreign_channel
 taken_over
 # Without its root it goes by itself, maybe before it can be told to.

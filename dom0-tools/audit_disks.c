@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * audit_disks: every disk that xenstore knows of a domain, from three sides, since none is complete:
+ * the backends of dom0 and of driver domains, by listing them; what the toolstack noted in /libxl; what
+ * the guest's own frontends name.  The latter are the guest's word: they can add a row, never take one
+ * away, and nothing of theirs is used as a path before it was taken apart.
+ *
+ * A kind of backend that is not known here counts as a disk.
+ */
+#include "audit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit_proc.h"
+#include "ephemctl.h"
+#include "paths.h"
+#include "xs.h"
+
+#define DISK_PATH 512
+
+#define DISK_REMEDY                                                                                \
+    "what it writes there stays: detach it, or give it backendtype=tap and script=block-ephem"
+
+struct disk_path {
+    uint32_t backend; /* domain */
+    char kind[64];
+    uint32_t devid;
+};
+
+struct disks {
+    struct audit_domain *domain;
+    uint32_t self; /* where we run: dom0 */
+    struct disk_path paths[AUDIT_DISKS];
+    size_t count;
+    size_t ours;
+    bool too_many;
+};
+
+static bool disk_kind_is_other(const char *kind)
+{
+    static const char *const kinds[] = {"vif",  "console", "vfb",    "vkbd",    "vkb",
+                                        "vsnd", "vdispl",  "vinput", "pvcalls", "vtpm"};
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        if (!strcmp(kind, kinds[i]))
+            return true;
+    return false;
+}
+
+/* Not disks, but ways for data to leave the guest. */
+static bool disk_kind_is_way(const char *kind)
+{
+    return !strcmp(kind, "9pfs") || !strcmp(kind, "pci") || !strcmp(kind, "vusb") ||
+           !strcmp(kind, "qusb");
+}
+
+static void disk_node(const struct disk_path *at, uint32_t domid, const char *node,
+                      char out[DISK_PATH])
+{
+    snprintf(out, DISK_PATH, "/local/domain/%u/backend/%s/%u/%u/%s", at->backend, at->kind, domid,
+             at->devid, node);
+}
+
+static void disks_unknown(struct disks *disks, const char *what, int err)
+{
+    audit_add(disks->domain->checks, AUDIT_UNKNOWN, "disks", AUDIT_AS_ROOT, "xenstore: %s: %s",
+              what, strerror(-err));
+}
+
+static bool disks_have(const struct disks *disks, const struct disk_path *at)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        const struct disk_path *known = &disks->paths[i];
+
+        if (known->backend == at->backend && known->devid == at->devid &&
+            !strcmp(known->kind, at->kind))
+            return true;
+    }
+    return false;
+}
+
+static void disks_add(struct disks *disks, const struct disk_path *at)
+{
+    if (disks_have(disks, at))
+        return;
+    if (disks->count == AUDIT_DISKS)
+        disks->too_many = true;
+    else
+        disks->paths[disks->count++] = *at;
+}
+
+/* Names below `path`; none when it is missing. */
+static unsigned int disks_list(struct disks *disks, const char *path, char ***names)
+{
+    unsigned int count = 0;
+    int err = xenstore_list(disks->domain->xs, path, names, &count);
+
+    if (err) {
+        *names = NULL;
+        count = 0;
+        if (err != -ENOENT)
+            disks_unknown(disks, path, err);
+    }
+    return count;
+}
+
+/* "/local/domain/<n>/backend/<kind>/<our domid>/<devid>", strictly. */
+static int disk_parse(const char *path, uint32_t domid, struct disk_path *out)
+{
+    char backend[16], guest[16], devid[16];
+    uint32_t id;
+    int end = 0;
+
+    if (sscanf(path, "/local/domain/%15[0-9]/backend/%63[a-z0-9_-]/%15[0-9]/%15[0-9]%n", backend,
+               out->kind, guest, devid, &end) != 4 ||
+        path[end] || path_parse_id(backend, PATH_DOMIDS - 1, &out->backend) ||
+        path_parse_id(guest, PATH_DOMIDS - 1, &id) || id != domid ||
+        path_parse_id(devid, UINT32_MAX, &out->devid))
+        return -EINVAL;
+    return 0;
+}
+
+/* ---- three sides ---- */
+
+static void disks_of_kind(struct disks *disks, uint32_t backend, const char *kind)
+{
+    struct disk_path at = {.backend = backend};
+    char path[DISK_PATH], **names;
+
+    if (disk_kind_is_other(kind))
+        return;
+    if (strlen(kind) >= sizeof(at.kind)) {
+        disks_unknown(disks, "a kind of backend has a name too long to be looked at", -E2BIG);
+        return;
+    }
+    strcpy(at.kind, kind);
+    snprintf(path, sizeof(path), "/local/domain/%u/backend/%s/%u", backend, kind,
+             disks->domain->domid);
+    unsigned int count = disks_list(disks, path, &names);
+    for (unsigned int i = 0; i < count; i++)
+        if (!path_parse_id(names[i], UINT32_MAX, &at.devid))
+            disks_add(disks, &at);
+    free(names);
+}
+
+static void disks_of_backends(struct disks *disks)
+{
+    char path[DISK_PATH], **domains, **kinds;
+    unsigned int count = disks_list(disks, "/local/domain", &domains);
+    uint32_t backend;
+
+    for (unsigned int i = 0; i < count; i++) {
+        if (path_parse_id(domains[i], PATH_DOMIDS - 1, &backend))
+            continue;
+        snprintf(path, sizeof(path), "/local/domain/%u/backend", backend);
+        unsigned int more = disks_list(disks, path, &kinds);
+        for (unsigned int k = 0; k < more; k++)
+            disks_of_kind(disks, backend, kinds[k]);
+        free(kinds);
+    }
+    free(domains);
+}
+
+/* DIR/<id>/backend names a backend.  `word`: whose word that is. */
+static void disks_named(struct disks *disks, const char *dir, const char *word)
+{
+    char path[DISK_PATH + 80], value[XENSTORE_VALUE], **names;
+    unsigned int count = disks_list(disks, dir, &names);
+    struct disk_path at;
+
+    for (unsigned int i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/%.64s/backend", dir, names[i]);
+        int err = xenstore_read(disks->domain->xs, path, value, sizeof(value));
+        if (!err && !disk_parse(value, disks->domain->domid, &at)) {
+            if (!disk_kind_is_other(at.kind))
+                disks_add(disks, &at);
+        } else if (strstr(dir, "/vbd")) {
+            audit_add(disks->domain->checks, AUDIT_WARN, "frontend",
+                      "a disk that nobody serves: detach it", "%s %.64s: %s %.100s", word, names[i],
+                      err ? "has no proper backend node:" : "no backend of this domain:",
+                      err ? strerror(-err) : value);
+        }
+    }
+    free(names);
+}
+
+static void disks_of_toolstack(struct disks *disks)
+{
+    char dir[DISK_PATH], path[DISK_PATH + 80], **types;
+
+    snprintf(dir, sizeof(dir), "/libxl/%u/device", disks->domain->domid);
+    unsigned int count = disks_list(disks, dir, &types);
+    for (unsigned int i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/%.64s", dir, types[i]);
+        disks_named(disks, path, "/libxl");
+    }
+    free(types);
+}
+
+/* ---- one disk ---- */
+
+static bool disk_is_ours(struct disks *disks, const struct disk_path *at)
+{
+    static const char ending[] = "/block-ephem";
+    char path[DISK_PATH], script[XENSTORE_VALUE];
+    bool ours = false;
+
+    if (at->backend != disks->self || strcmp(at->kind, "vbd3"))
+        return false;
+    disk_node(at, disks->domain->domid, "script", path);
+    if (xenstore_read(disks->domain->xs, path, script, sizeof(script)) ||
+        xenstore_is_ours(disks->domain->xs, path, &ours))
+        return false;
+    size_t len = strlen(script);
+    return ours && len >= sizeof(ending) - 1 &&
+           !strcmp(script + len - (sizeof(ending) - 1), ending);
+}
+
+static const char *disk_read(struct disks *disks, const struct disk_path *at, const char *node,
+                             char value[XENSTORE_VALUE])
+{
+    char path[DISK_PATH];
+
+    disk_node(at, disks->domain->domid, node, path);
+    int err = xenstore_read(disks->domain->xs, path, value, XENSTORE_VALUE);
+    if (err && err != -ENOENT)
+        disks_unknown(disks, path, err);
+    return value;
+}
+
+/* What the daemon has under that number, or NULL. */
+static const json_t *disk_volume(const struct audit_domain *domain, uint32_t devid)
+{
+    size_t i;
+    json_t *volume;
+
+    json_array_foreach(json_object_get(domain->status, "volumes"), i, volume)
+    {
+        if (ctl_number(volume, "devid") == devid)
+            return volume;
+    }
+    return NULL;
+}
+
+static void disk_of_ours(struct disks *disks, const struct disk_path *at, const char *check,
+                         bool readonly)
+{
+    struct audit_domain *domain = disks->domain;
+    struct audit_disk *disk = &domain->disks[domain->count];
+    const json_t *volume = disk_volume(domain, at->devid);
+    char value[XENSTORE_VALUE];
+    uint32_t state = 0;
+
+    disks->ours++;
+    path_device_name(disk->name, at->devid);
+    disk->devid = at->devid;
+    path_parse_id(disk_read(disks, at, "state", value), 8, &state);
+    disk->closed = state < 2 || state > 5;
+    if (proc_base(disk_read(disks, at, "params", value), disk->base, sizeof(disk->base))) {
+        audit_add(domain->checks, AUDIT_UNKNOWN, check, "see 'ephemctl list'",
+                  "ours, but its params name no base: %s", value);
+        return;
+    }
+    domain->count++;
+    const char *error = volume ? ctl_text(volume, "error") : "";
+    if (domain->daemon && !volume)
+        audit_add(domain->checks, AUDIT_FAIL, check, "see the daemon's log; start the guest again",
+                  "has our script, but blkback-ephemd does not serve it");
+    else if (*error)
+        audit_add(domain->checks, AUDIT_FAIL, check, "see the daemon's log; start the guest again",
+                  "ours, not served: %s", error);
+    else
+        audit_add(domain->checks, AUDIT_OK, check, NULL, "ours, %s, over %s%s",
+                  readonly ? "read-only" : "ephemeral",
+                  *disk->base ? disk->base : "nothing (blank)",
+                  disk->closed ? ", not connected" : "");
+}
+
+/* A driver domain may list what it likes: it counts when dom0 or the guest refers to it. */
+static bool disk_is_referred(struct disks *disks, const struct disk_path *at)
+{
+    char path[DISK_PATH], value[XENSTORE_VALUE], wanted[DISK_PATH];
+    uint32_t ids[2] = {disks->domain->domid, at->devid};
+
+    if (at->backend == disks->self)
+        return true;
+    disk_node(at, ids[0], "", wanted);
+    wanted[strlen(wanted) - 1] = '\0';
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path),
+                 i ? "/local/domain/%u/device/vbd/%u/backend" : "/libxl/%u/device/vbd/%u/backend",
+                 ids[0], ids[1]);
+        if (!xenstore_read(disks->domain->xs, path, value, sizeof(value)) && !strcmp(value, wanted))
+            return true;
+    }
+    return false;
+}
+
+/* Without a state nobody can connect to it. */
+static bool disk_is_there(struct disks *disks, const struct disk_path *at)
+{
+    char path[DISK_PATH], value[XENSTORE_VALUE];
+
+    disk_node(at, disks->domain->domid, "state", path);
+    return xenstore_read(disks->domain->xs, path, value, sizeof(value)) != -ENOENT;
+}
+
+static void disk_judge(struct disks *disks, const struct disk_path *at)
+{
+    json_t *checks = disks->domain->checks;
+    char check[48], name[32], mode[XENSTORE_VALUE], params[XENSTORE_VALUE];
+
+    path_device_name(name, at->devid);
+    snprintf(check, sizeof(check), "disk %s", name);
+    if (disk_kind_is_way(at->kind)) {
+        audit_add(checks, AUDIT_WARN, "device", "what it writes there stays: take it away",
+                  "a %s device of domain %u: data may leave the guest through it", at->kind,
+                  at->backend);
+        return;
+    }
+    disk_read(disks, at, "mode", mode);
+    bool readonly = !strcmp(mode, "r");
+    if (disk_is_ours(disks, at)) {
+        disk_of_ours(disks, at, check, readonly);
+        return;
+    }
+    disk_read(disks, at, "params", params);
+    if (!disk_is_there(disks, at))
+        audit_add(checks, AUDIT_WARN, check, "a disk that nobody serves: detach it",
+                  "names a backend that is not there: %s of domain %u", at->kind, at->backend);
+    else if (!disk_is_referred(disks, at))
+        audit_add(checks, AUDIT_WARN, check, "see what that domain is doing",
+                  "domain %u lists a backend (%s) for it that nothing refers to", at->backend,
+                  at->kind);
+    else if (readonly)
+        audit_add(checks, AUDIT_OK, check, NULL, "not ours, but read-only: %s of domain %u, %s",
+                  at->kind, at->backend, params);
+    else
+        audit_add(checks, AUDIT_FAIL, check, DISK_REMEDY,
+                  "writable, and not ours: %s of domain %u, %s", at->kind, at->backend, params);
+}
+
+void audit_disks(struct audit_domain *domain)
+{
+    struct disks *disks = calloc(1, sizeof(*disks));
+    char dir[DISK_PATH];
+
+    if (!disks || !domain->xs) {
+        audit_add(domain->checks, AUDIT_UNKNOWN, "disks", "see whether xenstored runs",
+                  "xenstore cannot be read");
+        free(disks);
+        return;
+    }
+    disks->domain = domain;
+    if (xenstore_read(domain->xs, "domid", dir, sizeof(dir)) ||
+        path_parse_id(dir, PATH_DOMIDS - 1, &disks->self))
+        disks->self = 0;
+    disks_of_backends(disks);
+    disks_of_toolstack(disks);
+    snprintf(dir, sizeof(dir), "/local/domain/%u/device/vbd", domain->domid);
+    disks_named(disks, dir, "the guest's frontend");
+    for (size_t i = 0; i < disks->count; i++)
+        disk_judge(disks, &disks->paths[i]);
+    if (disks->too_many)
+        audit_add(domain->checks, AUDIT_UNKNOWN, "disks", "take some away",
+                  "more than %d backends: the rest was not looked at", AUDIT_DISKS);
+    if (!disks->ours)
+        audit_add(domain->checks, AUDIT_FAIL, "disks", DISK_REMEDY, "it has no disk of ours");
+    if (xenstore_lost(domain->xs))
+        audit_add(domain->checks, AUDIT_UNKNOWN, "disks", "see whether xenstored runs",
+                  "xenstore did not answer to the end");
+    free(disks);
+}

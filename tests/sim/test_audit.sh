@@ -1,0 +1,502 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# ephemctl audit: nothing to find on a sound host, and everything that is wrong is found, by its own row
+# and by no other. What is wrong is real: processes that are careless (careless.c), traced or killed, files that
+# are open, nodes that are there. Only what belongs to the whole machine (swap devices, the kernel's command line)
+# and what it does not do on demand (swapping) are files of our own, mounted over those of /proc.
+#
+# All this happens in namespaces of its own: for the mounts, and so that other processes of this machine, which
+# may not be looked at, do not count.
+set -u
+
+# case.sh calls this with its own path in $0.
+if [ -z "${AUDIT_ALONE:-}" ]; then
+    if ! unshare --mount --pid --fork --mount-proc true 2>/dev/null; then
+        echo "skip audit: needs root and namespaces"
+        echo "0 passed, 0 failed"
+        exit 0
+    fi
+    AUDIT_ALONE=1 exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+fi
+
+# shellcheck source=tests/sim/case.sh
+. "$(dirname "$0")/case.sh"
+# shellcheck source=tests/sim/pairs.sh
+. "$(dirname "$0")/pairs.sh"
+
+status=
+tracer=
+overs=0
+
+# over FILE-OF-PROC TEXT: what is read there from now on; bare FILE: the kernel's again
+over() {
+    overs=$((overs + 1))
+    over_file=$SIM/over.$overs
+    printf '%s' "$2" >"$over_file"
+    mount --bind "$over_file" "$1"
+}
+bare() {
+    umount "$1"
+}
+
+# audit [DOMAIN]: report in $SIM/report, table in $SIM/table, $status. Both must have the same status, and neither
+# anything but printable characters and short lines.
+audit() {
+    "$B/ephemctl" audit "$@" --json >"$SIM/report" 2>"$SIM/words"
+    status=$?
+    "$B/ephemctl" audit "$@" >"$SIM/table" 2>>"$SIM/words"
+    [ $? = $status ] || { echo "table and JSON end differently"; return 1; }
+    cat "$SIM/table" "$SIM/words"
+    jq -e . "$SIM/report" >/dev/null || return 1
+    ! LC_ALL=C grep -n '[^ -~]' "$SIM/table" || return 1
+    [ "$(wc -L <"$SIM/table")" -lt 300 ] || return 1
+    [ ! -s "$SIM/words" ]
+}
+
+# rows VERDICT: the names of such rows, of guests and host
+rows() {
+    jq -r --arg v "$1" '[.guests[].checks[], .host.checks[]] | map(select(.verdict == $v).check)[]' "$SIM/report" |
+        sort | uniq | paste -sd,
+}
+
+# contains ROWS ROW,ROW...: each of the latter
+contains() {
+    local row
+    while read -r row; do
+        [[ ",$1," = *",$row,"* ]] || return 1
+    done < <(tr ',' '\n' <<<"${2:-}" | sed '/^$/d')
+}
+
+# finds STATUS FAIL-ROWS UNKNOWN-ROWS WARN-ROWS [DOMAIN]: these and no other. A sanitizer needs files, memory and
+# system calls that an audit rightly objects to: then these at least.
+finds() {
+    finds_wanted=("$1" "$2" "$3" "$4")
+    shift 4
+    audit "$@" || return 1
+    finds_got=("$status" "$(rows FAIL)" "$(rows unknown)" "$(rows warn)")
+    echo "got    ${finds_got[*]@Q}"
+    echo "wanted ${finds_wanted[*]@Q}"
+    if [ -n "$SANITIZED" ]; then
+        contains "${finds_got[1]}" "${finds_wanted[1]}" && contains "${finds_got[2]}" "${finds_wanted[2]}" &&
+            contains "${finds_got[3]}" "${finds_wanted[3]}"
+        return
+    fi
+    [ "${finds_got[*]@Q}" = "${finds_wanted[*]@Q}" ]
+}
+
+# says CHECK TEXT: the row's detail has it
+says() {
+    jq -r --arg c "$1" '.guests[].checks[], .host.checks[] | select(.check == $c).detail' "$SIM/report" | grep -F -- "$2"
+}
+
+remedies() {
+    [ "$(jq '[.guests[].checks[], .host.checks[]] | map(select((.verdict == "ok") != (.remedy == null))) | length' \
+        "$SIM/report")" = 0 ]
+}
+
+all_well() {
+    finds 0 "" "" "" && remedies || return 1
+    [ "$(jq -r '.verdict, .guests[0].domid, .guests[0].name, .guests[0].worker_pid' "$SIM/report" | xargs)" = \
+        "ok 1 guest1 $(worker_of 1)" ] || [ -n "$SANITIZED" ] || return 1
+    jq -r '.guests[0].checks[].check, .host.checks[].check' "$SIM/report" | uniq >"$SIM/all"
+    diff "$SIM/all" - <<END
+disk xvda
+disk xvdb
+worker
+key age
+key memory
+locked memory
+swap
+privileges
+system calls
+traced
+dumps
+namespaces
+root
+base xvda
+pool
+integrity
+daemon
+dom0 swap
+hibernation
+core files
+init_on_free
+END
+}
+
+key_is_as_old_as_its_worker() {
+    sleep 2
+    audit || return 1
+    age=$(jq '.guests[0].key_age' "$SIM/report") is=$(ps -o etimes= -p "$(worker_of 1)")
+    echo "key: $age s, worker: $is s"
+    [ "$age" -ge 2 ] && [ $((age - is)) -le 1 ] && [ $((is - age)) -le 1 ]
+}
+
+one_domain() {
+    sim_domain 2 other && disk 2 51712 blank:16M || return 1
+    finds 0 "" "" "" && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[1,2]' ] || return 1
+    finds 0 "" "" "" other && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[2]' ] || return 1
+    finds 0 "" "" "" 1 && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[1]' ] || return 1
+    sim_destroy 2
+}
+
+no_such_domain() {
+    for name in nope 77 '' $'a\e[2J\377'; do
+        "$B/ephemctl" audit "$name" >"$SIM/table" 2>"$SIM/words" && return 1
+        cat "$SIM/words"
+        [ ! -s "$SIM/table" ] && [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q "no domain '" "$SIM/words" || return 1
+        ! LC_ALL=C grep '[^ -~]' "$SIM/words" || return 1
+    done
+    "$B/ephemctl" audit a b 2>/dev/null
+    [ $? = 2 ]
+}
+
+# ---- disks ----
+
+# vbd KIND BACKEND-DOMAIN MODE: xvdd of guest 1, as libxl writes it
+vbd() {
+    vbd_back=/local/domain/$2/backend/$1/1/51760
+    xenstore-write "$vbd_back/mode" "$3" "$vbd_back/state" 4 "$vbd_back/params" /dev/vg/data "$vbd_back/frontend-id" 1 \
+        /libxl/1/device/vbd/51760/backend "$vbd_back" /local/domain/1/device/vbd/51760/backend "$vbd_back"
+}
+no_vbd() {
+    xenstore-rm "$vbd_back" /libxl/1/device/vbd/51760 /local/domain/1/device/vbd/51760 2>/dev/null
+}
+
+plain_disks() {
+    for kind in vbd qdisk vbd3 newkind; do
+        for from in 0 5; do
+            vbd $kind $from w && finds 1 "disk xvdd" "" "" && says "disk xvdd" "$kind of domain $from, /dev/vg/data" || return 1
+            vbd $kind $from r && finds 0 "" "" "" && says "disk xvdd" "read-only" || return 1
+            no_vbd
+        done
+    done
+    vbd vbd 0 '' && finds 1 "disk xvdd" "" "" && no_vbd && finds 0 "" "" ""
+}
+
+# Each of the three sides alone is enough.
+one_side() {
+    vbd vbd 0 w && xenstore-rm /libxl/1/device/vbd/51760 /local/domain/1/device/vbd/51760 &&
+        finds 1 "disk xvdd" "" "" && no_vbd || return 1
+    vbd vbd 5 w && xenstore-rm /local/domain/1/device/vbd/51760 && finds 1 "disk xvdd" "" "" || return 1
+    vbd vbd 5 w && xenstore-rm /libxl/1/device/vbd/51760 && finds 1 "disk xvdd" "" "" || return 1
+    # A driver domain's word alone breaks nobody's audit.
+    xenstore-rm /local/domain/1/device/vbd/51760 && finds 3 "" "" "disk xvdd" && no_vbd || return 1
+    # The toolstack's word, where there is nothing.
+    xenstore-write /libxl/1/device/vbd/51760/backend /local/domain/9/backend/vbd/1/51760 &&
+        finds 3 "" "" "disk xvdd" && says "disk xvdd" "not there" && no_vbd
+}
+
+# Our script's name alone does not make it ours.
+forged_script() {
+    vbd vbd3 0 w && xenstore-write "$vbd_back/script" /etc/xen/scripts/block-ephem || return 1
+    xenstore-chmod "$vbd_back/script" n0 b1
+    finds 1 "disk xvdd" "" "" && says "disk xvdd" "not ours" || return 1
+    xenstore-write "$vbd_back/script" /etc/xen/scripts/block && xenstore-chmod "$vbd_back/script" n0 r1
+    finds 1 "disk xvdd" "" "" && says "disk xvdd" "not ours" && no_vbd
+}
+
+no_disk_of_ours() {
+    sim_domain 3 plain || return 1
+    xenstore-write /local/domain/0/backend/vbd/3/51712/mode w /local/domain/0/backend/vbd/3/51712/state 4
+    finds 1 "disk xvda,disks,worker" integrity "" plain || return 1
+    xenstore-rm /local/domain/0/backend/vbd/3
+    sim_destroy 3
+}
+
+hostile_words() {
+    long=$(head -c 3000 /dev/zero | tr '\0' 'x')
+    for value in $'\e[2J\e[31mok\n  ok  everything' '"},{"verdict":"ok"' $'\377\376\300\200' "$long" '%s%n%s' \
+        /local/domain/0/backend/vbd/2/51712 /local/domain/0/backend/../../1 /local/domain/0/backend/vbd/1/4294967296; do
+        guest_write 1 51760 backend "$value" && finds 3 "" "" frontend || return 1
+    done
+    # One that could be, but is not.
+    guest_write 1 51760 backend /local/domain/9/backend/vbd/1/51760 && finds 3 "" "" "disk xvdd" || return 1
+    guest_write 1 51760 backend "" && finds 3 "" "" frontend || return 1
+    xenstore-rm /local/domain/1/device/vbd/51760
+    # A driver domain's words, and a name.
+    vbd vbd 5 w && xenstore-write "$vbd_back/params" $'\e]0;x\a"\n,\377' && finds 1 "disk xvdd" "" "" && no_vbd || return 1
+    xenstore-write /local/domain/1/name $'\e[2Jg"\n1' && finds 0 "" "" "" || return 1
+    xenstore-write /local/domain/1/name "$long" && finds 0 "" "" "" || return 1
+    xenstore-write /local/domain/1/name guest1
+}
+
+# ---- files ----
+
+base_open_elsewhere() {
+    exec 9<>"$DISK/base"
+    finds 1 "base xvda" "" "" && says "base xvda" "process $$ (" || return 1
+    exec 9<&- 9<"$DISK/base"
+    finds 0 "" "" "" || return 1
+    exec 9<&-
+}
+
+base_behind_loop() {
+    mkdir -p "$SIM/block/loop7/loop" && echo "$DISK/base" >"$SIM/block/loop7/loop/backing_file"
+    echo 0 >"$SIM/block/loop7/ro"
+    mount --bind "$SIM/block" /sys/block || return 1
+    result=0
+    finds 1 "base xvda" "" "" && says "base xvda" /dev/loop7 || result=1
+    echo 1 >"$SIM/block/loop7/ro"
+    finds 0 "" "" "" || result=1
+    umount /sys/block
+    return $result
+}
+
+pool_open_elsewhere() {
+    exec 9<"/proc/$(worker_of 1)/fd/$(pool_fd)"
+    finds 1 pool "" "" && says pool "process $$ (" || return 1
+    exec 9<&-
+}
+pool_fd() {
+    find "/proc/$(worker_of 1)/fd" -lname "$DISK/pool/*" -printf '%f'
+}
+
+base_replaced() {
+    mv "$DISK/base" "$DISK/base.old" && make_base "$DISK/base" 8388608
+    finds 1 "" "base xvda" "" || return 1
+    rm "$DISK/base" && finds 1 "" "base xvda" "" || return 1
+    mv "$DISK/base.old" "$DISK/base" && finds 0 "" "" ""
+}
+
+# ---- memory and process ----
+
+# Two arenas, of which each has some
+swapped() {
+    pid=$(worker_of 1)
+    over "/proc/$pid/smaps" "$(awk '/memfd:arena/ { a = 1 } a && /^Swap:/ { $2 = 12; a = 0 } 1' "/proc/$pid/smaps")"$'\n'
+    finds 1 swap "" "" && says swap "24 KiB" || return 1
+    bare "/proc/$pid/smaps"
+    over "/proc/$pid/status" "$(sed 's/^VmSwap:.*/VmSwap: 20 kB/' "/proc/$pid/status")"$'\n'
+    finds 1 swap "" "" && says swap "20 KiB" || return 1
+    bare "/proc/$pid/status"
+    # What cannot be understood is not fine.
+    over "/proc/$pid/smaps" ""
+    finds 1 "" "key memory" "" || return 1
+    bare "/proc/$pid/smaps"
+    over "/proc/$pid/limits" $'Limit Soft Hard\n'
+    finds 1 "" dumps "" || return 1
+    bare "/proc/$pid/limits"
+    finds 0 "" "" ""
+}
+
+traced() {
+    pid=$(worker_of 1)
+    # PTRACE_SEIZE
+    perl -e 'syscall(101, 0x4206, $ARGV[0] + 0, 0, 0) == 0 or exit 1; sleep 60' "$pid" &
+    tracer=$!
+    sim_until 10 grep -q "^TracerPid:[[:space:]]*$tracer\$" "/proc/$pid/status" || return 1
+    finds 1 traced "" "" && says traced "process $tracer (perl)" || return 1
+    kill "$tracer"
+    wait "$tracer"
+    finds 0 "" "" ""
+}
+
+undertaker_gone() {
+    sim_domain 4 && disk 4 51712 blank:16M && pid=$(worker_of 4) || return 1
+    finds 0 "" "" "" 4 || return 1
+    lost=$(pgrep -P "$pid") && kill -9 "$lost" && sim_until 10 ended "$lost" || return 1
+    finds 3 "" "" undertaker 4 && sim_destroy 4
+}
+
+no_daemon() {
+    sim_kill daemon
+    finds 1 daemon integrity "" && says worker "process" || return 1
+    daemon_start && sim_until 20 taken_back "$1" && finds 0 "" "" ""
+}
+
+ended() {
+    [ ! -e "/proc/$1" ] || grep -q '^State:[[:space:]]*Z' "/proc/$1/status"
+}
+
+worker_gone() {
+    sim_domain 6 && disk 6 51712 blank:16M && pid=$(worker_of 6) || return 1
+    sim_freeze "$(cat "$SIM/pid/daemon")"
+    kill -9 "$pid"
+    sim_until 10 ended "$pid" || return 1
+    sim_kill daemon
+    finds 1 daemon,worker integrity "" 6 && says worker "has ended" || return 1
+    # Its number given to somebody else
+    note=$(echo "$SIM/run/workers/6".*.pid)
+    cp -p "$note" "$SIM/note"
+    sed "s/^[0-9]*/$$/" "$SIM/note" >"$note"
+    finds 1 daemon,worker integrity "" 6 && says worker "has ended" || return 1
+    # and what somebody else may have written
+    chmod 666 "$note" && finds 1 daemon,worker integrity "" 6 && says worker "no worker is noted" || return 1
+    chmod 600 "$note" && echo garbage >"$note" && finds 1 daemon,worker integrity "" 6 || return 1
+    cp -p "$SIM/note" "$note"
+    daemon_start && sim_destroy 6
+}
+
+# careless_is_found WHAT STATUS FAIL UNKNOWN WARN: that and nothing else, with all that is our own
+careless_is_found() {
+    what=$1
+    shift
+    daemon_left || return 1
+    DAEMON_UNDER="env LD_PRELOAD=$sim_libs/careless.so CARELESS=$what"
+    daemon_start || return 1
+    DAEMON_UNDER=
+    result=0
+    sim_domain 7 && disk 7 51712 "$DISK/base7" && finds "$@" 7 || result=1
+    sim_destroy 7
+    daemon_left && daemon_start || return 1
+    rm -f "$DISK/pool/left-behind"
+    return $result
+}
+
+# A guest's audit has its stub domain's, and both are of one worker; so has a plain disk of the latter.
+stub_domain() {
+    both_up 10 11 && finds 0 "" "" "" guest10 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[10,11]' ] &&
+        [ "$(jq -c '[.guests[] | .worker_pid] | unique' "$SIM/report")" = "[$(worker_of 10)]" ] || return 1
+    says worker "the one of its guest" || return 1
+    finds 0 "" "" "" 11 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[11]' ] || return 1
+    stub_back=/local/domain/0/backend/vbd/11/51760
+    xenstore-write $stub_back/mode w $stub_back/state 4 && finds 1 "disk xvdd" "" "" 10 && xenstore-rm $stub_back || return 1
+    # The domid comes again: the note that names it is not its.
+    for stub_note in "$SIM"/run/workers/10.*.pid; do sed -i 's/ 11 .*/ 12 of-another/' "$stub_note"; done
+    sim_domain 12 && disk 12 51712 blank:16M && finds 0 "" "" "" 12 && sim_destroy 12 || return 1
+    sim_destroy 11 && sim_destroy 10
+}
+
+pool_has_name() {
+    careless_is_found pool 1 pool "" "" && says pool left-behind
+}
+
+worker_is_dumpable() {
+    careless_is_found dumps 1 dumps "" "" && says dumps "is dumpable"
+}
+
+worker_has_base() {
+    careless_is_found base 1 "base xvda" "" "" && says "base xvda" "the worker has"
+}
+
+integrity_off() {
+    mkdir -p "$DISK/etc/domains" && printf '[pool]\nintegrity=off\n' >"$DISK/etc/domains/guest8.conf"
+    sim_domain 8 && disk 8 51712 blank:16M && finds 3 "" "" integrity 8 && sim_destroy 8
+}
+
+pool_in_memory() {
+    printf '[pool]\npool=ram:32M\n' >"$DISK/etc/domains/guest9.conf"
+    sim_domain 9 && disk 9 51712 blank:16M && finds 0 "" "" "" 9 && says pool "memory only" && sim_destroy 9
+}
+
+# ---- host ----
+
+# host FILE TEXT STATUS UNKNOWN WARN
+host() {
+    over "$1" "$2"
+    result=0
+    finds "$3" "" "$4" "$5" || result=1
+    bare "$1"
+    return $result
+}
+
+swaps() {
+    head="Filename				Type		Size		Used		Priority"$'\n'
+    truncate -s 1M "$DISK/swap file"
+    # Where the limit lets a worker lock all of its memory it does.
+    loose="locked memory"
+    ! grep -q '^Max locked memory *unlimited' "/proc/$(worker_of 1)/limits" || loose=
+    host /proc/swaps "$head/dev/none partition 1 0 -2"$'\n' 1 "dom0 swap" "$loose" &&
+        host /proc/swaps "$head/dev/zram77 partition 1 0 -2"$'\n' "$([ -n "$loose" ] && echo 3 || echo 0)" "" "$loose" || return 1
+    # A disk of this machine's own; whether it is encrypted the kernel says.
+    id=$(stat -c '%Hd:%Ld' "$DISK/swap file")
+    if [ -e "/sys/dev/block/$id" ] && [ ! -e "/sys/dev/block/$id/dm" ]; then
+        host /proc/swaps "$head$DISK/swap\\040file file 1 0 -2"$'\n' 3 "" "dom0 swap${loose:+,$loose}" || return 1
+    fi
+    host /proc/swaps "rubbish"$'\n' 1 "dom0 swap" "$loose"
+}
+
+command_line() {
+    host /proc/cmdline $'quiet\n' 3 "" init_on_free &&
+        host /proc/cmdline $'init_on_free=1 init_on_free=0\n' 3 "" init_on_free &&
+        host /proc/cmdline $'xinit_on_free=1\n' 3 "" init_on_free &&
+        host /proc/cmdline $'init_on_free=0 init_on_free=on\n' 0 "" ""
+}
+
+core_patterns() {
+    for pattern in core '|/usr/lib/systemd/systemd-coredump %P' $'/var/\e[2Jcrash'; do
+        host /proc/sys/kernel/core_pattern "$pattern"$'\n' 3 "" "core files" || return 1
+    done
+    host /proc/sys/kernel/core_pattern $'\n' 0 "" ""
+}
+
+hibernation() {
+    mkdir -p "$SIM/power"
+    echo "[platform] shutdown reboot" >"$SIM/power/disk"
+    mount --bind "$SIM/power" /sys/power
+    result=0
+    finds 3 "" "" hibernation || result=1
+    host /proc/cmdline $'init_on_free=1 resume=/dev/sda2\n' 3 "" hibernation && says hibernation /dev/sda2 || result=1
+    echo "[disabled]" >"$SIM/power/disk"
+    finds 0 "" "" "" || result=1
+    umount /sys/power
+    return $result
+}
+
+# Who may not look says so: nobody's process, no daemon's answer, no xenstore.
+not_root() {
+    setpriv --reuid=65534 --regid=65534 --clear-groups "$B/ephemctl" audit 1 --json >"$SIM/report" 2>"$SIM/words"
+    status=$?
+    cat "$SIM/report" "$SIM/words"
+    [ $status = 1 ] || return 1
+    [ ! -s "$SIM/report" ] || [ -z "$(jq -r '.guests[].checks[] | select(.verdict == "ok").check' "$SIM/report")" ]
+}
+
+no_guests() {
+    sim_destroy 1 && finds 0 "" "" "" && [ "$(jq -c .guests "$SIM/report")" = '[]' ]
+}
+
+case_begin
+over /proc/cmdline $'quiet init_on_free=1\n'
+over /proc/sys/kernel/core_pattern $'|/bin/false\n'
+over /proc/swaps $'Filename				Type		Size		Used		Priority\n'
+make_base "$DISK/base" 8388608
+make_base "$DISK/base7" 1048576
+sim_domain 1 && disk 1 51712 "$DISK/base" && disk 1 51728 blank:64M
+sim_front_bg 1 verify 240s
+busy 1
+check "an unknown domain is one clear line" no_such_domain
+check "a sound guest on a sound host" all_well
+check "the key's age is the worker's" key_is_as_old_as_its_worker
+check "domains by name, by number, or all" one_domain
+check "writable disks of others" plain_disks
+check "one side of xenstore is enough" one_side
+check "a script's name is not enough" forged_script
+check "a domain without disks of ours" no_disk_of_ours
+check "hostile words" hostile_words
+check "a base that somebody writes" base_open_elsewhere
+check "a base behind a loop device" base_behind_loop
+check "a pool that somebody reads" pool_open_elsewhere
+check "a base that was replaced" base_replaced
+check "swap, and what is not understood" swapped
+check "a worker that is traced" traced
+check "an undertaker that is gone" undertaker_gone
+check "no daemon" no_daemon "$(worker_of 1)"
+check "no worker" worker_gone
+if [ -n "$SANITIZED" ]; then
+    skip "careless workers" "a sanitizer wants to be loaded first"
+else
+    check "carelessness: nothing by itself" careless_is_found nothing 0 "" "" ""
+    check "carelessness: a base open for writing" worker_has_base
+    check "carelessness: a pool with a name" pool_has_name
+    check "carelessness: a dumpable worker" worker_is_dumpable
+    check "carelessness: a worker's core files" careless_is_found cores 1 dumps "" ""
+    check "carelessness: no filter" careless_is_found filter 1 "system calls" "" ""
+    check "carelessness: root's" careless_is_found root 1 privileges dumps ""
+    check "carelessness: an older kernel" careless_is_found hidden 0 "" "" ""
+    check "carelessness: nothing is locked" careless_is_found unlocked 1 "key memory,locked memory" "" ""
+    check "carelessness: dom0's network" careless_is_found net 1 namespaces "" ""
+    check "carelessness: a root that can be written" careless_is_found writable 1 root "" ""
+fi
+check "a stub domain" stub_domain
+check "integrity=off" integrity_off
+check "a pool in memory" pool_in_memory
+check "dom0's swap" swaps
+check "dom0's command line" command_line
+check "dom0's core files" core_patterns
+check "hibernation" hibernation
+check "who may not look" not_root
+check "no guests" no_guests
+case_end
