@@ -137,19 +137,23 @@ format:
 BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,main serve guest \
                  guest_bases guest_doors guest_extents guest_link guest_nbd guest_volumes)),$(DATA))
 $(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
-$(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
+$(B)/bench/first-touch: $(B)/obj/bench/first_touch.o
+$(B)/bench/requests: $(B)/obj/bench/requests.o
+$(B)/bench/requests: WRAP := -Wl,--wrap=mlock2
+$(B)/bench/first-touch $(B)/bench/requests: $(B)/obj/bench/kit.o $(BENCH_OBJECTS) $(COMMON)
 	@mkdir -p $(@D)
 	@echo "LD $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_blkback-ephem)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(WRAP) -o $@ $^ $(LIBS_blkback-ephem)
 
 $(B)/bench/tags: $(B)/obj/bench/tags.o
 	@mkdir -p $(@D)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ -lcrypto
 
-bench: all $(B)/bench/first-touch $(B)/bench/tags
+bench: all $(addprefix $(B)/bench/,first-touch requests tags)
 	bench/serve.sh
 	bench/first-touch.sh
+	bench/integrity.sh
 	$(B)/bench/tags
 
 install: all
