@@ -84,7 +84,7 @@ $(B)/obj/%.o: %.c
 # Unit tests: CUnit, production objects but for main and what a test replaces.
 UNIT := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/unit/*.c))
 UNIT_REPLACED := main guest serve aio hv
-UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm,--wrap=EVP_CipherUpdate
+UNIT_WRAP     := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=pthread_mutex_unlock,--wrap=loop_timer_set,--wrap=ring_arm,--wrap=EVP_CipherUpdate,--wrap=EVP_CIPHER_CTX_ctrl
 UNIT_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,$(UNIT_REPLACED))),$(DATA)) \
                 $(addprefix $(B)/obj/xenstore-glue/,paths.o xenbus.o keys.o rules.o rules_files.o extent_map.o \
                 reclaim.o process.o suspend_watch.o stubdom.o tombstone.o cgroup.o life_limits.o) \
@@ -138,19 +138,23 @@ format:
 BENCH_OBJECTS := $(filter-out $(addprefix $(B)/obj/blkback-ephem/,$(addsuffix .o,main serve guest \
                  guest_bases guest_doors guest_extents guest_link guest_nbd guest_volumes)),$(DATA))
 $(B)/obj/bench/%.o: CPPFLAGS += -Iblkback-ephem
-$(B)/bench/first-touch: $(B)/obj/bench/first_touch.o $(BENCH_OBJECTS) $(COMMON)
+$(B)/bench/first-touch: $(B)/obj/bench/first_touch.o
+$(B)/bench/requests: $(B)/obj/bench/requests.o
+$(B)/bench/requests: WRAP := -Wl,--wrap=mlock2
+$(B)/bench/first-touch $(B)/bench/requests: $(B)/obj/bench/kit.o $(BENCH_OBJECTS) $(COMMON)
 	@mkdir -p $(@D)
 	@echo "LD $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_blkback-ephem)
+	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(WRAP) -o $@ $^ $(LIBS_blkback-ephem)
 
 $(B)/bench/tags: $(B)/obj/bench/tags.o
 	@mkdir -p $(@D)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ -lcrypto
 
-bench: all $(B)/bench/first-touch $(B)/bench/tags
+bench: all $(addprefix $(B)/bench/,first-touch requests tags)
 	bench/serve.sh
 	bench/first-touch.sh
+	bench/integrity.sh
 	$(B)/bench/tags
 
 install: all

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * first-touch DIR SECONDS DEPTH MIB on|off: random 4 KiB writes to a blank 64 GiB volume, each to a block never
- * written before, DEPTH at a time, through the production volume, lane and pool on one I/O thread,
- * into a pool in DIR with MIB of memory in front, with integrity or without.  No door, so that no client's time is in the figures.  One line:
+ * first-touch DIR SECONDS DEPTH MIB on|off: random 4 KiB writes to a blank 64 GiB volume, each to a block
+ * never written before, DEPTH at a time, through the production volume, lane and pool on one I/O thread,
+ * into a pool in DIR with MIB of memory in front, with integrity or without.  No door, so that no
+ * client's time is in the figures.  One line:
  *
  *   IOPS  CPU-microseconds-per-request  blocks-per-pool-write
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,20 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 #include "arena.h"
-#include "iothread.h"
-#include "key.h"
-#include "lane.h"
-#include "pool.h"
-#include "secret.h"
-#include "volume.h"
+#include "kit.h"
 
 #define DEPTH_MOST 256
 #define BLOCKS     (16u << 20) /* of the volume; a power of two */
 
+static struct kit kit;
 static struct {
-    struct iothread *thread;
-    struct lane *lane;
-    struct volume *volume;
     uint64_t next, done;
     uint32_t flying;
     bool failed;
@@ -70,52 +62,24 @@ static void bench_submit(struct work *work)
 
     io->io = (struct vio){
         .op = VIO_WRITE, .offset = block * BLOCK_SIZE, .length = BLOCK_SIZE, .done = bench_done};
-    io->io.buf = arena_get(iothread_arena(bench.thread), 1);
+    io->io.buf = arena_get(iothread_arena(kit.thread), 1);
     memset(io->io.buf, (int)block, BLOCK_SIZE);
     bench.flying++;
-    volume_submit(bench.volume, bench.lane, &io->io);
+    volume_submit(kit.volume, kit.lane, &io->io);
 }
 
 static void bench_done(struct vio *vio, int error)
 {
     struct bench_io *io = container_of(vio, struct bench_io, io);
 
-    arena_put(iothread_arena(bench.thread), vio->buf, 1);
+    arena_put(iothread_arena(kit.thread), vio->buf, 1);
     bench.flying--;
     bench.done++;
     bench.failed |= error != 0;
     if (!bench.stop && bench.next < BLOCKS)
-        iothread_post(bench.thread, &io->work);
+        iothread_post(kit.thread, &io->work);
     else if (!bench.flying)
         bench.idle = true;
-}
-
-static void check(int err, const char *what)
-{
-    if (!err)
-        return;
-    fprintf(stderr, "first-touch: %s: %s\n", what, strerror(-err));
-    exit(1);
-}
-
-static struct pool *bench_open(const char *dir, uint64_t ram, bool integrity)
-{
-    struct pool_config config = {.kind = POOL_DIR, .ram = ram, .integrity = integrity};
-    struct volume_config volume = {
-        .bytes = (uint64_t)BLOCKS * BLOCK_SIZE, .base = -1, .name = "bench"};
-    struct pool *pool;
-    struct key *key;
-
-    config.fd = open(dir, O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
-    check(config.fd < 0 ? -errno : 0, dir);
-    check(key_open(&key), "key");
-    check(pool_open(&pool, &config), "pool");
-    check(iothread_open(&bench.thread, 0, 8u << 20), "thread");
-    check(lane_open(&bench.lane, bench.thread, pool, key), "lane");
-    check(volume_open(&bench.volume, pool, &volume), "volume");
-    check(pool_start(pool), "keeper");
-    check(iothread_start(bench.thread), "thread");
-    return pool;
 }
 
 int main(int argc, char **argv)
@@ -123,16 +87,16 @@ int main(int argc, char **argv)
     int seconds = argc == 6 ? atoi(argv[2]) : 0, depth = argc == 6 ? atoi(argv[3]) : 0;
     struct pool_stats stats;
 
-    secret_enter();
     if (seconds < 1 || depth < 1 || depth > DEPTH_MOST) {
         fprintf(stderr, "usage: first-touch DIR SECONDS DEPTH MIB on|off\n");
         return 2;
     }
-    struct pool *pool = bench_open(argv[1], (uint64_t)atoi(argv[4]) << 20, !strcmp(argv[5], "on"));
+    kit_open(&kit, argv[1], (uint64_t)atoi(argv[4]) << 20, (uint64_t)BLOCKS * BLOCK_SIZE,
+             !strcmp(argv[5], "on"));
     double start = now(), used = cpu();
     for (int i = 0; i < depth; i++) {
         ios[i].work.run = bench_submit;
-        iothread_post(bench.thread, &ios[i].work);
+        iothread_post(kit.thread, &ios[i].work);
     }
     while (now() - start < seconds && !bench.idle)
         usleep(10000);
@@ -141,8 +105,8 @@ int main(int argc, char **argv)
         usleep(1000);
     double took = now() - start;
     used = cpu() - used;
-    iothread_stop(bench.thread);
-    pool_stats(pool, &stats);
+    iothread_stop(kit.thread);
+    pool_stats(kit.pool, &stats);
     printf("%.0f %.2f %.1f\n", (double)bench.done / took, used * 1e6 / (double)bench.done,
            (double)stats.write_blocks / (double)(stats.writes ? stats.writes : 1));
     return bench.failed;

@@ -12,9 +12,7 @@
 #include <string.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-
-#define STACK_WIPED                                                                                \
-    16384u /* more than libcrypto takes for an expansion, less than any thread has */
+#include "secret.h"
 
 struct cipher {
     EVP_CIPHER_CTX *encrypt;
@@ -32,14 +30,6 @@ static EVP_CIPHER_CTX *cipher_context(const EVP_CIPHER *algorithm, const uint8_t
     return ctx;
 }
 
-/* Below the caller's frame, where libcrypto's were. */
-__attribute__((noinline)) static void cipher_wipe_stack(void)
-{
-    uint8_t stack[STACK_WIPED];
-
-    OPENSSL_cleanse(stack, sizeof(stack));
-}
-
 static int cipher_open_with(struct cipher **out, const uint8_t *key)
 {
     int err = 0;
@@ -55,7 +45,7 @@ static int cipher_open_with(struct cipher **out, const uint8_t *key)
     if (!cipher->encrypt || !cipher->decrypt)
         err = -EIO;
 out:
-    cipher_wipe_stack();
+    secret_wipe_stack();
     EVP_CIPHER_free(algorithm);
     if (err) {
         cipher_close(cipher);

@@ -26,8 +26,9 @@ struct engine_config {
 };
 
 /*
- * Acquires everything: key, once the cipher has given known answers, locked memory, aio contexts, gntdev when `xen`.  Takes the pool's fd
- * over, also when it fails.  0 or negative errno with one line in `text`.
+ * Acquires everything: key, once cipher and seal have given known answers, locked memory, aio contexts,
+ * gntdev when `xen`.  Takes the pool's fd over, also when it fails.  0 or negative errno with one line in
+ * `text`.
  */
 int engine_open(struct engine **out, const struct engine_config *config, char text[ENGINE_TEXT]);
 

@@ -18,6 +18,10 @@
 
 struct seal;
 
+/* Makes and checks tags that are known: of a published vector, and of a whole unit.  0, -EBADMSG: they
+ * are others; -ENOMEM, -EIO: as below.  Then nothing may be served. */
+int seal_try(void);
+
 /* The key is read during the call only.  0, -ENOMEM, -EIO when libcrypto refuses. */
 int seal_open(struct seal **out, const struct key *key);
 void seal_close(struct seal *seal);

@@ -24,7 +24,9 @@
 #define SYS_memfd_secret 447
 #endif
 
-#define HEAP_BYTES  ((size_t)1 << 20)
+#define HEAP_BYTES ((size_t)1 << 20)
+#define STACK_BYTES                                                                                \
+    16384u /* more than libcrypto takes for an expansion, less than any thread has */
 #define BLOCK_LEAST 32u
 #define ORDERS      13u /* up to 128 KiB */
 
@@ -179,6 +181,13 @@ void secret_enter(void)
 int secret_state(void)
 {
     return secret_error;
+}
+
+__attribute__((noinline)) void secret_wipe_stack(void)
+{
+    uint8_t stack[STACK_BYTES];
+
+    OPENSSL_cleanse(stack, sizeof(stack));
 }
 
 bool secret_is_hidden(void)

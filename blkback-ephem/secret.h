@@ -29,6 +29,9 @@ int secret_map(void **out, size_t bytes);
 /* Wipes them. */
 void secret_unmap(void *memory, size_t bytes);
 
+/* The stack below the caller's frame, deeper than what libcrypto takes while it expands a key. */
+void secret_wipe_stack(void);
+
 /* The heap, of memfd_secret or of locked pages: whether it is the former.  When secret_state() is 0. */
 bool secret_is_hidden(void);
 /* Whether an address is in the heap; for tests. */

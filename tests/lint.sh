@@ -61,7 +61,7 @@ main            guest serve sandbox secret
 guest*          guest* door engine iothread mailbox nbd pool pool_extents pump sandbox volume
 serve           engine lane limit mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
-engine          cipher hv iothread key lane limit pool pump secret undertaker
+engine          cipher hv iothread key lane limit pool pump seal secret undertaker
 nbd*            nbd* arena iothread limit mailbox volume
 pump            request hv limit ring volume
 request         pump arena iothread hv limit ring volume
@@ -78,8 +78,8 @@ slots           extent
 extent          slots
 index           node
 node            index
-seal            cipher key
-cipher          key
+seal            cipher key secret
+cipher          key secret
 key             secret
 undertaker      arena syscalls
 sandbox         syscalls

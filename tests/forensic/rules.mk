@@ -5,15 +5,17 @@
 #   $(B)/tests/frames                   tells whose a machine frame is, in dom0
 #   $(B)/tests/forensic/blkback-ephem   the worker as it is, with a key_open() in front that tells its key
 #   $(B)/tests/leaky/blkback-ephem      that, but it wipes nothing and leaves its key in malloc's memory
-# Both take the production worker's objects as they are, which can do neither.
+#   $(B)/tests/wrong/blkback-ephem      the worker as it is, with a libcrypto that is wrong when told so
+# They take the production worker's objects as they are, which can do none of this.
 
 FORENSIC := $(addprefix $(B)/obj/tests/forensic/,aes.o needles.o)
 FORENSIC_WORKER := $(B)/tests/forensic/blkback-ephem
 LEAKY_WORKER := $(B)/tests/leaky/blkback-ephem
+WRONG_WORKER := $(B)/tests/wrong/blkback-ephem
 LEAKY_WRAP := key_open cipher_open OPENSSL_cleanse explicit_bzero __explicit_bzero_chk \
               CRYPTO_set_mem_functions
 
-all-forensic: $(B)/tests/memscan $(B)/tests/frames $(FORENSIC_WORKER) $(LEAKY_WORKER)
+all-forensic: $(B)/tests/memscan $(B)/tests/frames $(FORENSIC_WORKER) $(LEAKY_WORKER) $(WRONG_WORKER)
 
 $(B)/obj/tests/forensic/%.o: CPPFLAGS += -Iblkback-ephem
 $(B)/tests/frames: $(B)/obj/tests/forensic/frames.o
@@ -28,7 +30,9 @@ $(FORENSIC_WORKER): $(DATA) $(COMMON) $(B)/obj/tests/forensic/tell.o
 $(FORENSIC_WORKER): WRAP := -Wl,--wrap=key_open
 $(LEAKY_WORKER): $(DATA) $(COMMON) $(addprefix $(B)/obj/tests/forensic/,tell.o leaky.o)
 $(LEAKY_WORKER): WRAP := $(foreach function,$(LEAKY_WRAP),-Wl,--wrap=$(function))
-$(FORENSIC_WORKER) $(LEAKY_WORKER):
+$(WRONG_WORKER): $(DATA) $(COMMON) $(B)/obj/tests/forensic/wrong.o
+$(WRONG_WORKER): WRAP := -Wl,--wrap=EVP_CipherUpdate,--wrap=EVP_CIPHER_CTX_ctrl
+$(FORENSIC_WORKER) $(LEAKY_WORKER) $(WRONG_WORKER):
 	@mkdir -p $(@D)
 	@echo "LD $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(WRAP) -o $@ $^ $(LIBS_$(@F))

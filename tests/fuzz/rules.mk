@@ -31,8 +31,8 @@ FUZZ_wire := common/wire.c tests/unit/packet.c
 FUZZ_WORLD := $(addprefix tests/fuzz/,world.c model.c cunit.c kernel.c turn_thread.c turn_keeper.c) \
               $(addprefix tests/unit/,rig.c fake_aio.c unit.c) \
               $(addprefix common/,log.c loop.c util.c) \
-              $(addprefix blkback-ephem/,arena.c cipher.c extent.c index.c key.c lane.c limit.c mailbox.c node.c \
-                overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c secret.c slots.c sweep.c tier.c volume.c \
+              $(addprefix blkback-ephem/,arena.c cipher.c extent.c index.c key.c lane.c lane_seal.c limit.c mailbox.c node.c \
+                overlay.c pack.c pool.c pool_block.c pool_dir.c pool_shared.c pool_stats.c press.c seal.c secret.c slots.c sweep.c tier.c volume.c \
                 volume_base.c volume_grow.c volume_io.c)
 FUZZ_KERNEL_LIBS := $(foreach f,clock_gettime eventfd read write close readv send sendmsg epoll_create1 \
                       epoll_ctl epoll_wait epoll_pwait2 accept4 recv getsockopt fcntl pthread_cond_wait,-Wl,--wrap=$(f)) -lcrypto -llz4

@@ -28,6 +28,7 @@ void world_open(struct world *world, struct fuzz_input *in)
                                  .bandwidth = rates & 2 ? 4u << 20 : 0};
 
     world_pool(&config, shape);
+    config.integrity = !(shape & 0x80);
     config.base_bytes = shape & 0x20 ? 0 : shape & 0x40 ? 64 * 512 + 512 : config.bytes;
     config.seed = fuzz_u8(in);
     kernel_reset();

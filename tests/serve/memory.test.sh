@@ -13,12 +13,12 @@ disk_bytes() {
     sed -n 's/^write_bytes: //p' "/proc/$PID/io"
 }
 
-# Files the server has open, but for its log.
+# Files the server has open, but for its log, and its buffers, which are memory.
 files() {
     local fd
     for fd in "/proc/$PID/fd"/*; do
         case $(readlink "$fd") in
-            "$WORK"/server.*) ;;
+            "$WORK"/server.* | /memfd:arena*) ;;
             /*) [ ! -f "$fd" ] || readlink "$fd" ;;
         esac
     done

@@ -239,6 +239,22 @@ static void replays(void)
     in_all_media(replay);
 }
 
+/* The attacker leaves the pool alone, and the tag is missing: it is no better than a wrong one. */
+static void missing(bool integrity)
+{
+    if (!integrity)
+        return;
+    memset(pool_tag(rig.pool, slot_of(11)), 0, POOL_TAG);
+    judge(true, 11);
+    CU_ASSERT_EQUAL(put(11, 12), 0);
+    CU_ASSERT_EQUAL(look(11), 0);
+}
+
+static void missing_tags(void)
+{
+    in_all_media(missing);
+}
+
 /* Part of a bad block is not written: the rest would pass for good afterwards.  Whole overwrites and
  * discards make it good again. */
 static void launder(bool integrity)
@@ -364,15 +380,11 @@ static void lines_are_few(void)
 int suite_integrity(void)
 {
     static const struct unit_case cases[] = {
-        {"a bit is changed", flips},
-        {"blocks change places", swaps},
-        {"blocks are zeroed", zeroes},
-        {"an earlier state comes back", replays},
-        {"a part of a bad block is written", laundering},
-        {"several in one request", in_a_run},
-        {"the pool is cut off", truncated},
-        {"what was spilled", spilled},
-        {"lines are few", lines_are_few},
+        {"a bit is changed", flips},          {"blocks change places", swaps},
+        {"blocks are zeroed", zeroes},        {"an earlier state comes back", replays},
+        {"a tag is missing", missing_tags},   {"a part of a bad block is written", laundering},
+        {"several in one request", in_a_run}, {"the pool is cut off", truncated},
+        {"what was spilled", spilled},        {"lines are few", lines_are_few},
     };
 
     return UNIT_SUITE("integrity", cases);

@@ -302,6 +302,26 @@ static void quota(void)
     free(all);
 }
 
+/* Its storage is full long before: then the guest's quota is not blamed for what others took. */
+static void storage_full(void)
+{
+    uint32_t taken[64];
+    uint64_t with[64];
+    struct pool_slots slots = {.n = 64, .slot = taken, .generation = with};
+
+    open_pool((struct pool_config){.id = 1, .bytes = 20 * BACKING_EXTENT});
+    fake.allowed = 2;
+    while (waiter_take(&waiter, pool, &slots, true, 2) == 0)
+        ;
+    CU_ASSERT(stats().taken <= 2 * BACKING_EXTENT);
+    unit_capture_start();
+    pool_hold(pool);
+    CU_ASSERT_EQUAL(unit_capture_count("quota"), 0);
+    CU_ASSERT_EQUAL(unit_capture_count("free some space"), 1);
+    unit_capture_end();
+    close_pool();
+}
+
 static void low_water(void)
 {
     const uint64_t mib = 1 << 20;
@@ -349,6 +369,7 @@ int suite_pool(void)
         {"reserve", reserve},
         {"untaking", untaking},
         {"quota", quota},
+        {"storage full", storage_full},
         {"low water", low_water},
     };
 

@@ -189,6 +189,20 @@ static void every_bit(void)
     seal_close(NULL);
 }
 
+/* What no seal ever made is no tag, either: a place for one that nothing was written to. */
+static void no_tag(void)
+{
+    const struct cipher_tweak tweak = {.pool = 2, .slot = 9, .generation = 5};
+    uint8_t tag[16];
+
+    open_seal(4);
+    for (int byte = 0; byte < 256; byte++) {
+        memset(tag, byte, sizeof(tag));
+        CU_ASSERT_EQUAL(seal_check(seal, &tweak, data, UNIT, tag), -EBADMSG);
+    }
+    seal_close(seal);
+}
+
 /* The cipher's key has nothing to do with it, and another seal's key does. */
 static void keys_apart(void)
 {
@@ -216,9 +230,8 @@ static void keys_apart(void)
 int suite_seal(void)
 {
     static const struct unit_case cases[] = {
-        {"published vectors", published},
-        {"as specified", as_specified},
-        {"every bit counts", every_bit},
+        {"published vectors", published}, {"as specified", as_specified},
+        {"every bit counts", every_bit},  {"no tag", no_tag},
         {"keys apart", keys_apart},
     };
 
