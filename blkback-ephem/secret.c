@@ -24,7 +24,7 @@
 #define SYS_memfd_secret 447
 #endif
 
-#define HEAP_BYTES  ((size_t)1 << 20)
+#define HEAP_BYTES  SECRET_HEAP
 #define BLOCK_LEAST 32u
 #define ORDERS      13u /* up to 128 KiB */
 

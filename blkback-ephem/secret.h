@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define SECRET_HEAP ((size_t)1 << 20) /* bytes, all locked */
+
 /*
  * First thing in main, with one thread: libcrypto allocates from a heap of this memory, and reads no
  * configuration, which could have it load other code.  Whether that worked secret_state() tells.
