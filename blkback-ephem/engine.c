@@ -145,7 +145,14 @@ static int engine_open_key(struct engine *engine, char text[ENGINE_TEXT])
         return err;
     }
     err = key_open(&engine->key);
-    return err ? engine_no_memory(engine, err, text) : 0;
+    if (err)
+        return engine_no_memory(engine, err, text);
+    if (!secret_is_hidden())
+        log_warn(
+            "the kernel gives no memfd_secret (Linux 5.14; before 6.5 with secretmem.enable=1): "
+            "the key is in locked pages, which are wiped after us if we are killed, and which "
+            "hibernation would write to disk (nohibernate)");
+    return 0;
 }
 
 static int engine_open_undertaker(struct engine *engine, char text[ENGINE_TEXT])
@@ -226,6 +233,7 @@ static int engine_start_undertaker(struct engine *engine)
         if (lane_arena(engine->lanes[i]))
             undertaker_add(engine->undertaker, lane_arena(engine->lanes[i]));
     }
+    undertaker_add_file(engine->undertaker, secret_file());
     return undertaker_start(engine->undertaker);
 }
 

@@ -3,8 +3,8 @@
  * secret: memory for the key and for all that libcrypto allocates, its expanded schedules among it.
  * memfd_secret where the kernel has it: pages that the kernel itself does not map, that are never
  * swapped, and that are zeroed when they are freed, whatever ended the process; while there are any,
- * the machine does not hibernate.  Else locked pages that are left out of core dumps.  Forked children
- * have neither.
+ * the machine does not hibernate.  Else locked pages that are left out of core dumps, of a file in memory
+ * that the undertaker wipes after a crash.  Forked children have neither mapped.
  *
  * What is submitted for I/O cannot lie here, since such pages cannot be pinned: that is in arenas.
  */
@@ -31,8 +31,10 @@ int secret_map(void **out, size_t bytes);
 /* Wipes them. */
 void secret_unmap(void *memory, size_t bytes);
 
-/* The heap, of memfd_secret or of locked pages: whether it is the former.  When secret_state() is 0. */
+/* Whether all that was mapped so far is of memfd_secret. */
 bool secret_is_hidden(void);
+/* The file of what is not; negative: there is none.  It stays open. */
+int secret_file(void);
 /* Whether an address is in the heap; for tests. */
 bool secret_has(const void *at);
 
