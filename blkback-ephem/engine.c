@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * engine: opens in the order in which things may fail, closes in reverse.  The arenas take as much
- * lockable memory as there is, within bounds: small limits make large requests queue up, no more.
+ * lockable memory as there is besides what key, libcrypto and lanes need, within bounds: small limits
+ * make large requests queue up, no more.
  */
 #include "engine.h"
 
@@ -30,7 +31,7 @@ _Static_assert(2 * ENGINE_MAX <= UNDERTAKER_ARENAS, "an arena a thread and a lan
 
 struct engine {
     uint32_t count;
-    bool xen;
+    bool xen, packs;
     struct key *key;
     struct pool *pool;
     struct limit *limit;
@@ -41,22 +42,37 @@ struct engine {
     struct pump *pumps[ENGINE_MAX];
 };
 
+/* What is locked at the least: with this limit it starts. */
+static size_t engine_locks(const struct engine *engine)
+{
+    return SECRET_HEAP + KEY_PAGE + engine->count * (ARENA_LEAST + lane_locks(engine->packs));
+}
+
 /* Most often the limit on locked memory; else what it is. */
-static int engine_no_memory(int err, uint32_t threads, char text[ENGINE_TEXT])
+static int engine_no_memory(const struct engine *engine, int err, char text[ENGINE_TEXT])
 {
     struct rlimit limit;
 
     if (err != -ENOMEM && err != -EPERM) {
-        snprintf(text, ENGINE_TEXT, "cannot start %u threads: %s", threads, strerror(-err));
+        snprintf(text, ENGINE_TEXT, "cannot start %u threads: %s", engine->count, strerror(-err));
         return err;
     }
     getrlimit(RLIMIT_MEMLOCK, &limit);
     snprintf(text, ENGINE_TEXT,
-             "memory cannot be locked: the limit is %llu KiB, %u threads need %u KiB: raise it "
+             "memory cannot be locked: the limit is %llu KiB, %u threads need %zu KiB: raise it "
              "(ulimit -l, LimitMEMLOCK=) or use fewer --threads",
-             (unsigned long long)limit.rlim_cur / 1024, threads,
-             (threads * ARENA_LEAST + 8192) / 1024);
+             (unsigned long long)limit.rlim_cur / 1024, engine->count, engine_locks(engine) / 1024);
     return err;
+}
+
+static void engine_close_lanes(struct engine *engine)
+{
+    for (uint32_t i = 0; i < engine->count; i++) {
+        pump_close(engine->pumps[i]);
+        lane_close(engine->lanes[i]);
+        engine->pumps[i] = NULL;
+        engine->lanes[i] = NULL;
+    }
 }
 
 static void engine_close_threads(struct engine *engine)
@@ -67,26 +83,18 @@ static void engine_close_threads(struct engine *engine)
     }
 }
 
-static int engine_open_threads(struct engine *engine, char text[ENGINE_TEXT])
+static int engine_open_threads(struct engine *engine, size_t arena_bytes, char text[ENGINE_TEXT])
 {
     int err = 0;
 
-    for (size_t bytes = ARENA_MOST; bytes >= ARENA_LEAST; bytes /= 2) {
-        err = 0;
-        for (uint32_t i = 0; i < engine->count && !err; i++)
-            err = iothread_open(&engine->threads[i], i, bytes);
-        if (!err)
-            return 0;
-        engine_close_threads(engine);
-        if (err != -ENOMEM && err != -EPERM && err != -EAGAIN)
-            break;
-        if (err == -EAGAIN) {
-            snprintf(text, ENGINE_TEXT,
-                     "no asynchronous I/O left on this system: raise fs.aio-max-nr (sysctl)");
-            return err;
-        }
-    }
-    return engine_no_memory(err, engine->count, text);
+    for (uint32_t i = 0; i < engine->count && !err; i++)
+        err = iothread_open(&engine->threads[i], i, arena_bytes);
+    if (err == -EAGAIN)
+        snprintf(text, ENGINE_TEXT,
+                 "no asynchronous I/O left on this system: raise fs.aio-max-nr (sysctl)");
+    else if (err)
+        engine_no_memory(engine, err, text);
+    return err;
 }
 
 static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
@@ -98,7 +106,9 @@ static int engine_open_lanes(struct engine *engine, char text[ENGINE_TEXT])
         if (!err && engine->xen)
             err = pump_open(&engine->pumps[i], engine->lanes[i], engine->hv, engine->limit);
     }
-    if (err)
+    if (err == -ENOMEM || err == -EPERM)
+        engine_no_memory(engine, err, text);
+    else if (err)
         snprintf(text, ENGINE_TEXT, "cipher not available: %s", strerror(-err));
     return err;
 }
@@ -121,17 +131,41 @@ static int engine_self_test(char text[ENGINE_TEXT])
     return err;
 }
 
+/* Once there is a pool.  Lanes lock some memory of their own, so arenas have to leave that. */
+static int engine_open_work(struct engine *engine, char text[ENGINE_TEXT])
+{
+    int err = -ENOMEM;
+
+    for (size_t bytes = ARENA_MOST; bytes >= ARENA_LEAST; bytes /= 2) {
+        err = engine_open_threads(engine, bytes, text);
+        if (!err)
+            err = engine_open_lanes(engine, text);
+        if (err != -ENOMEM && err != -EPERM)
+            break;
+        engine_close_lanes(engine);
+        engine_close_threads(engine);
+    }
+    return err;
+}
+
 static int engine_open_key(struct engine *engine, char text[ENGINE_TEXT])
 {
     int err = secret_state();
 
     if (err)
-        return engine_no_memory(err, engine->count, text);
+        return engine_no_memory(engine, err, text);
     err = engine_self_test(text);
     if (err)
         return err;
     err = key_open(&engine->key);
-    return err ? engine_no_memory(err, engine->count, text) : 0;
+    if (err)
+        return engine_no_memory(engine, err, text);
+    if (!secret_is_hidden())
+        log_warn(
+            "the kernel gives no memfd_secret (Linux 5.14; before 6.5 with secretmem.enable=1): "
+            "the key is in locked pages, which are wiped after us if we are killed, and which "
+            "hibernation would write to disk (nohibernate)");
+    return 0;
 }
 
 static int engine_open_undertaker(struct engine *engine, char text[ENGINE_TEXT])
@@ -144,14 +178,12 @@ static int engine_open_undertaker(struct engine *engine, char text[ENGINE_TEXT])
     return err;
 }
 
-/* Everything but the pool. */
+/* Everything but the pool, and who works on it. */
 static int engine_acquire(struct engine *engine, const struct engine_config *config,
                           char text[ENGINE_TEXT])
 {
     int err = engine_open_key(engine, text);
 
-    if (!err)
-        err = engine_open_threads(engine, text);
     if (!err)
         err = engine_open_undertaker(engine, text);
     if (err)
@@ -182,6 +214,7 @@ int engine_open(struct engine **out, const struct engine_config *config, char te
     }
     engine->count = config->threads;
     engine->xen = config->xen;
+    engine->packs = config->pool.kind == POOL_RAM && config->pool.lz4;
     err = engine_acquire(engine, config, text);
     if (err)
         goto out;
@@ -189,7 +222,7 @@ int engine_open(struct engine **out, const struct engine_config *config, char te
     if (err)
         snprintf(text, ENGINE_TEXT, "pool: %s", strerror(-err));
     else
-        err = engine_open_lanes(engine, text);
+        err = engine_open_work(engine, text);
 out:
     if (err) {
         if ((!engine || !engine->pool) && config->pool.fd >= 0)
@@ -213,6 +246,7 @@ static int engine_start_undertaker(struct engine *engine)
         if (lane_arena(engine->lanes[i]))
             undertaker_add(engine->undertaker, lane_arena(engine->lanes[i]));
     }
+    undertaker_add_file(engine->undertaker, secret_file());
     return undertaker_start(engine->undertaker);
 }
 
@@ -245,10 +279,7 @@ void engine_close(struct engine *engine)
         return;
     for (uint32_t i = 0; i < engine->count; i++)
         iothread_stop(engine->threads[i]);
-    for (uint32_t i = 0; i < engine->count; i++) {
-        pump_close(engine->pumps[i]);
-        lane_close(engine->lanes[i]);
-    }
+    engine_close_lanes(engine);
     key_close(engine->key);
     engine_close_threads(engine);
     pool_close(engine->pool);

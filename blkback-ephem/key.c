@@ -11,8 +11,6 @@
 #include <openssl/crypto.h>
 #include "secret.h"
 
-#define KEY_PAGE 4096u
-
 struct key {
     uint8_t bytes[KEY_BYTES];
     uint8_t seal[KEY_SEAL_BYTES];

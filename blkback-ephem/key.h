@@ -11,6 +11,7 @@
 
 #define KEY_BYTES      64u
 #define KEY_SEAL_BYTES 32u
+#define KEY_PAGE       4096u /* bytes it locks */
 
 struct key;
 

@@ -57,6 +57,11 @@ static void lane_kick(struct pool_waiter *waiter)
         iothread_post(lane->thread, &lane->kicked);
 }
 
+size_t lane_locks(bool packed)
+{
+    return packed ? PRESS_LOCKED : 0;
+}
+
 int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key)
 {
     struct lane *lane = calloc(1, sizeof(*lane));

@@ -7,11 +7,16 @@
 #ifndef EPHEM_LANE_H
 #define EPHEM_LANE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "volume.h"
 
 struct arena;
 struct key;
+
+/* The bytes that it locks, besides its thread's, for a pool that packs, and for another. */
+size_t lane_locks(bool packed);
 
 /* Before the thread starts.  The key is read during the call only.  0 or negative errno. */
 int lane_open(struct lane **out, struct iothread *thread, struct pool *pool, const struct key *key);

@@ -11,8 +11,7 @@
 #include "arena.h"
 #include "util.h"
 
-#define PRESS_BYTES (64u * ARENA_PAGE)
-#define PRESS_MOST  (15u * PRESS_UNIT) /* what does not get below is kept as it is */
+#define PRESS_MOST (15u * PRESS_UNIT) /* what does not get below is kept as it is */
 
 struct press {
     struct arena *arena;
@@ -24,7 +23,7 @@ struct press {
 int press_open(struct press **out)
 {
     struct press *press = calloc(1, sizeof(*press));
-    int err = press ? arena_open(&press->arena, PRESS_BYTES) : -ENOMEM;
+    int err = press ? arena_open(&press->arena, PRESS_LOCKED) : -ENOMEM;
 
     if (err) {
         free(press);

@@ -12,7 +12,8 @@
 
 #include <stdint.h>
 
-#define PRESS_UNIT 256u
+#define PRESS_UNIT   256u
+#define PRESS_LOCKED (256u * 1024) /* bytes */
 
 struct arena;
 struct press;

@@ -5,8 +5,11 @@
  * and a context a thread, then nothing more.  When the heap is used up, libcrypto is told so, and what
  * needs it fails; it never falls back to another heap.
  *
- * The one global besides the log level: libcrypto's allocators take no context.  It is written once,
- * before there is a second thread.
+ * Where there is no memfd_secret, what is mapped lies one behind the other in one ordinary file in
+ * memory, so that the undertaker can wipe it by that file's descriptor; a place is not used again.
+ *
+ * The one global besides the log level, with that descriptor: libcrypto's allocators take no context.
+ * They are written before there is a second thread.
  */
 #include "secret.h"
 
@@ -24,9 +27,13 @@
 #define SYS_memfd_secret 447
 #endif
 
-#define HEAP_BYTES ((size_t)1 << 20)
-#define STACK_BYTES                                                                                \
-    16384u /* more than libcrypto takes for an expansion, less than any thread has */
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
+#define HEAP_BYTES SECRET_HEAP
+/* More than libcrypto takes for an expansion, less than any thread has */
+#define STACK_BYTES 16384u
 #define BLOCK_LEAST 32u
 #define ORDERS      13u /* up to 128 KiB */
 
@@ -39,13 +46,14 @@ struct block {
 /* At the begin of its own memory. */
 struct heap {
     pthread_mutex_t lock;
-    bool hidden;
     size_t used; /* never given out so far: from here on */
     struct block *free[ORDERS];
 };
 
 static struct heap *secret_heap;
 static int secret_error = -EINVAL;
+static int secret_stand_in = -1; /* the file */
+static off_t secret_end;         /* of what is taken of it */
 
 /* MAP_FAILED where the kernel has none, or had it switched off. */
 static void *secret_map_hidden(size_t bytes)
@@ -61,31 +69,52 @@ static void *secret_map_hidden(size_t bytes)
     return memory;
 }
 
-static int secret_map_as(void **out, size_t bytes, bool *hidden)
+/* Before 6.3 the kernel does not know the flag. */
+static int secret_open_file(void)
 {
-    void *memory = secret_map_hidden(bytes);
+    if (secret_stand_in < 0)
+        secret_stand_in = memfd_create("secret", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
+    if (secret_stand_in < 0 && errno == EINVAL)
+        secret_stand_in = memfd_create("secret", MFD_CLOEXEC);
+    return secret_stand_in < 0 ? -errno : 0;
+}
 
-    *hidden = memory != MAP_FAILED;
-    if (!*hidden)
-        memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static int secret_map_ordinary(void **out, size_t bytes)
+{
+    int err = secret_open_file();
+
+    if (err)
+        return err;
+    if (ftruncate(secret_stand_in, secret_end + (off_t)bytes))
+        return -errno;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, secret_stand_in,
+                        secret_end);
     if (memory == MAP_FAILED)
         return -errno;
-    /* A hidden page is locked and left out of dumps by itself. */
-    if ((!*hidden && (mlock(memory, bytes) || madvise(memory, bytes, MADV_DONTDUMP))) ||
-        madvise(memory, bytes, MADV_DONTFORK)) {
-        int err = -errno;
+    if (mlock(memory, bytes) || madvise(memory, bytes, MADV_DONTDUMP)) {
+        err = -errno;
         munmap(memory, bytes);
         return err;
     }
+    secret_end += (off_t)bytes;
     *out = memory;
     return 0;
 }
 
 int secret_map(void **out, size_t bytes)
 {
-    bool hidden;
+    void *memory = secret_map_hidden(bytes); /* locked and left out of dumps by itself */
+    int err = memory == MAP_FAILED ? secret_map_ordinary(&memory, bytes) : 0;
 
-    return secret_map_as(out, bytes, &hidden);
+    if (err)
+        return err;
+    if (madvise(memory, bytes, MADV_DONTFORK)) {
+        err = -errno;
+        munmap(memory, bytes);
+        return err;
+    }
+    *out = memory;
+    return 0;
 }
 
 void secret_unmap(void *memory, size_t bytes)
@@ -163,13 +192,11 @@ static void *secret_realloc(void *memory, size_t bytes, const char *file, int li
 void secret_enter(void)
 {
     void *memory;
-    bool hidden;
 
-    secret_error = secret_map_as(&memory, HEAP_BYTES, &hidden);
+    secret_error = secret_map(&memory, HEAP_BYTES);
     if (secret_error)
         return;
     secret_heap = memory;
-    secret_heap->hidden = hidden;
     secret_heap->used = (sizeof(*secret_heap) + BLOCK_LEAST - 1) / BLOCK_LEAST * BLOCK_LEAST;
     pthread_mutex_init(&secret_heap->lock, NULL);
     if (CRYPTO_set_mem_functions(secret_malloc, secret_realloc, secret_free) != 1)
@@ -192,7 +219,12 @@ __attribute__((noinline)) void secret_wipe_stack(void)
 
 bool secret_is_hidden(void)
 {
-    return secret_heap->hidden;
+    return secret_stand_in < 0;
+}
+
+int secret_file(void)
+{
+    return secret_stand_in;
 }
 
 bool secret_has(const void *at)

@@ -2,7 +2,7 @@
 #
 # Builds the stand-ins for Xen's libraries and the programs of tests/fakexen and tests/sim:
 #   $(B)/tests/fakexen/   the libraries, for LD_LIBRARY_PATH, and xsdopen.so
-#   $(B)/tests/           fxctl guestxs conformance fxfront toolstack fakeworker inject hostile
+#   $(B)/tests/           fxctl guestxs conformance fxfront toolstack fakeworker inject without hostile
 # To be included by the top Makefile, or alone: make -f tests/fakexen/rules.mk all-fakexen
 #
 # The real xenstored loads these libraries too, so -fsanitize options are taken out of CFLAGS unless
@@ -20,7 +20,7 @@ FX_CFLAGS := -std=gnu11 -O2 -g -pthread $(FX_WARN) $(FX_FLAGS)
 
 FX_LIBS := libfakexen.so libxenevtchn.so.1 libxengnttab.so.1 libxencall.so.1 \
            libxenforeignmemory.so.1 xsdopen.so slowaio.so fakecgroup.so careless.so
-FX_PROGRAMS := fxctl guestxs conformance fxfront toolstack fakeworker inject hostile
+FX_PROGRAMS := fxctl guestxs conformance fxfront toolstack fakeworker inject without hostile
 HOSTILE := tests/hostile
 SIM_FRONT := main.c command.c handshake.c ring.c verify.c raw.c crash.c data.c
 
@@ -73,7 +73,7 @@ $(B)/tests/toolstack: $(SIMSRC)/toolstack.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -o $@ $< -lxenstore
 $(B)/tests/fakeworker: $(SIMSRC)/fakeworker.c common/wire.c common/wire.h | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -D_GNU_SOURCE -Icommon -o $@ $(filter %.c,$^)
-$(B)/tests/inject: $(SIMSRC)/inject.c | $(FX)
+$(B)/tests/inject $(B)/tests/without: $(B)/tests/%: $(SIMSRC)/%.c | $(FX)
 	$(Q)$(CC) $(FX_CFLAGS) -o $@ $< -lseccomp
 
 .PHONY: all-fakexen check-fakexen

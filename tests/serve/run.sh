@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
-[ $# -gt 0 ] || set -- clients isolation protocol badinput full grow memory block integrity sweep fio rates
+[ $# -gt 0 ] || set -- clients isolation protocol badinput memlock full grow memory block integrity sweep fio rates
 for name; do
     rc=0
     # A bound on each, so that a hang is a failure and not a wait.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * undertaker: workers that end in every way, as children of the test, which shares their arena and so
- * sees what is left in it.
+ * sees what is left in it, and a file that it has not mapped.
  */
 #include "unit.h"
 
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ typedef void (*worker_act)(struct undertaker *undertaker);
 
 static struct arena *arenas[2];
 static uint8_t *bufs[2];
+static int file;    /* marked at both ends */
 static int told[2]; /* a pipe: what the worker has to say */
 static pid_t worker, buries;
 
@@ -71,6 +73,7 @@ static _Noreturn void worker_run(worker_act act)
         _exit(1);
     for (int i = 0; i < 2; i++)
         undertaker_add(undertaker, arenas[i]);
+    undertaker_add_file(undertaker, file);
     if (undertaker_start(undertaker))
         _exit(2);
     for (int i = 0; i < 2; i++)
@@ -118,8 +121,34 @@ static char state_of(pid_t pid)
     return state;
 }
 
+#define FILE_MARKS 5000u
+#define FILE_BYTES (64 * ARENA_PAGE + 123)
+
+static void file_open(void)
+{
+    uint8_t mark[FILE_MARKS];
+
+    memset(mark, MARK, sizeof(mark));
+    file = memfd_create("marked", MFD_CLOEXEC);
+    CU_ASSERT_FATAL(file >= 0);
+    CU_ASSERT_EQUAL(pwrite(file, mark, FILE_MARKS, 0), FILE_MARKS);
+    CU_ASSERT_EQUAL(pwrite(file, mark, FILE_MARKS, FILE_BYTES - FILE_MARKS), FILE_MARKS);
+}
+
+static uint32_t file_marks(void)
+{
+    static uint8_t all[FILE_BYTES + 1];
+    uint32_t n = 0;
+
+    CU_ASSERT_EQUAL(pread(file, all, sizeof(all), 0), FILE_BYTES); /* and as long as it was */
+    for (uint32_t at = 0; at < FILE_BYTES; at++)
+        n += all[at] == MARK;
+    return n;
+}
+
 static void begin(worker_act act)
 {
+    file_open();
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* so that we learn how the undertaker ends */
     CU_ASSERT_EQUAL_FATAL(pipe(told), 0);
     for (int i = 0; i < 2; i++) {
@@ -163,6 +192,8 @@ static void end(uint32_t left)
     CU_ASSERT_EQUAL(waitpid(buries, &status, 0), buries);
     CU_ASSERT_EQUAL(status, 0);
     CU_ASSERT_EQUAL(marks(), left);
+    CU_ASSERT_EQUAL(file_marks(), left ? 2 * FILE_MARKS : 0);
+    close(file);
     for (int i = 0; i < 2; i++)
         arena_close(arenas[i]);
     close(told[0]);
@@ -215,11 +246,12 @@ static void undertaker_killed(void)
     CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     for (int i = 0; i < 2; i++)
         arena_close(arenas[i]);
+    close(file);
     close(told[0]);
     prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
-/* Two arenas, whose end it waits for, and the socket. */
+/* Two arenas, the file, whose end it waits for, and the socket. */
 static void descriptors(void)
 {
     char path[64];
@@ -232,7 +264,7 @@ static void descriptors(void)
         n += entry->d_name[0] != '.';
     if (dir)
         closedir(dir);
-    CU_ASSERT_EQUAL(n, 4);
+    CU_ASSERT_EQUAL(n, 5);
     worker_kill();
     end(0);
 }
