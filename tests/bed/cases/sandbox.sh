@@ -31,6 +31,8 @@ limits_of() {
 	local file
 	for file in cpu.weight pids.max memory.max memory.swap.max; do limit_of "$1" "$file"; done | xargs
 }
+# A worker and its undertaker
+members() { sort -n "$(group_of "$1")/cgroup.procs" | xargs; }
 # As a service manager leaves them that takes the controllers away and gives them back.
 limits_lose() {
 	local file
@@ -41,15 +43,15 @@ no_groups() { [ -z "$(find "$groups" -maxdepth 1 -name 'guest-*')" ]; }
 control_groups() {
 	is daemon-group "$(cat "/proc/$DAEMON/cgroup")" 0::/blkback-ephem/daemon
 	is daemon-weight "$(cat "$groups/daemon/cpu.weight")" 200
-	is left-group-members "$(cat "$(group_of left)/cgroup.procs")" "$left"
-	is right-group-members "$(cat "$(group_of right)/cgroup.procs")" "$right"
+	is left-group-members "$(members left)" "$left $(pgrep -P "$left")"
+	is right-group-members "$(members right)" "$right $(pgrep -P "$right")"
 	is left-weight "$(limit_of left cpu.weight)" 100
 	is left-pids "$(limit_of left pids.max)" 7
 	is left-swap "$(limit_of left memory.swap.max)" 0
-	# 256 MiB, 16 a thread, and of what the pool's file system has room for a 128th
+	# 256 MiB, 16 a thread, and of what the pool's file system has room for a 128th, and another one for tags
 	local room most current
 	room=$(stat -f -c '%b %S' "$POOL" | awk '{ print $1 * $2 }')
-	most=$((((256 + 2 * 16) << 20) + room / 128))
+	most=$((((256 + 2 * 16) << 20) + room / 64))
 	# and a 512th of its volumes besides
 	check left-memory [ "$(limit_of left memory.max)" -gt $((most + (1 << 18))) ]
 	check left-memory-is-bounded [ "$(limit_of left memory.max)" -lt $((most + (64 << 20))) ]
@@ -154,7 +156,7 @@ right_limits=$(limits_of right)
 limits_lose right
 check daemon-again daemon_start --threads 2 --cgroup on --verbose
 is daemon-group-again "$(cat "/proc/$DAEMON/cgroup")" 0::/blkback-ephem/daemon
-is right-group-again "$(cat "$(group_of right)/cgroup.procs")" "$right"
+is right-group-again "$(members right)" "$right $(pgrep -P "$right")"
 is right-limits-again "$(limits_of right)" "$right_limits"
 check right-beats-on guest_beats right
 guest_tell right stop
