@@ -194,7 +194,11 @@ forged_script() {
     xenstore-chmod "$vbd_back/script" n0 b1
     finds 1 "disk xvdd" "" "" && says "disk xvdd" "not ours" || return 1
     xenstore-write "$vbd_back/script" /etc/xen/scripts/block && xenstore-chmod "$vbd_back/script" n0 r1
-    finds 1 "disk xvdd" "" "" && says "disk xvdd" "not ours" && no_vbd
+    finds 1 "disk xvdd" "" "" && says "disk xvdd" "not ours" && no_vbd || return 1
+    # All as it should be, but the daemon does not have it: no state of xenbus.
+    vbd vbd3 0 w && xenstore-write "$vbd_back/state" 9 "$vbd_back/script" /etc/xen/scripts/block-ephem &&
+        xenstore-chmod "$vbd_back/script" n0 r1 || return 1
+    finds 1 "disk xvdd" "" "" && says "disk xvdd" "does not serve it" && no_vbd
 }
 
 no_disk_of_ours() {
@@ -381,6 +385,27 @@ pool_in_memory() {
     sim_domain 9 && disk 9 51712 blank:16M && finds 0 "" "" "" 9 && says pool "memory only" && sim_destroy 9
 }
 
+# A device, of one guest and then of two: ours, unless somebody else has it open.
+pool_device() {
+    for kind in '' ,shared; do
+        for n in 13 14; do
+            printf '[pool]\npool=block:%s%s\n' "$loop" "$kind" >"$DISK/etc/domains/guest$n.conf"
+        done
+        sim_domain 13 && disk 13 51712 blank:16M || return 1
+        [ -z "$kind" ] || { sim_domain 14 && disk 14 51712 blank:16M; } || return 1
+        finds 0 "" "" "" 13 && says pool "device $loop" || return 1
+        exec 9<"$loop"
+        finds 1 pool "" "" 13 && says pool "process $$ (" || return 1
+        exec 9<&-
+        # Somebody else's words for it do not count.
+        daemon_was=$(worker_of 13)
+        sim_kill daemon
+        finds 1 daemon integrity,pool "" 13 || return 1
+        daemon_start && sim_until 20 taken_back "$daemon_was" 13 && finds 0 "" "" "" 13 && sim_destroy 13 || return 1
+        [ -z "$kind" ] || sim_destroy 14 || return 1
+    done
+}
+
 # ---- host ----
 
 # host FILE TEXT STATUS UNKNOWN WARN
@@ -444,6 +469,16 @@ not_root() {
     [ ! -s "$SIM/report" ] || [ -z "$(jq -r '.guests[].checks[] | select(.verdict == "ok").check' "$SIM/report")" ]
 }
 
+no_xenstore() {
+    (
+        export XENSTORED_PATH=$SIM/none
+        finds 1 xenstore disks,worker "" && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[1]' ] || exit 1
+        "$B/ephemctl" audit guest1 2>"$SIM/words" && exit 1
+        cat "$SIM/words"
+        [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q 'xenstore cannot be read' "$SIM/words"
+    )
+}
+
 no_guests() {
     sim_destroy 1 && finds 0 "" "" "" && [ "$(jq -c .guests "$SIM/report")" = '[]' ]
 }
@@ -493,10 +528,18 @@ fi
 check "a stub domain" stub_domain
 check "integrity=off" integrity_off
 check "a pool in memory" pool_in_memory
+truncate -s 96M "$DISK/image"
+if loop=$(losetup -f --show "$DISK/image" 2>/dev/null); then
+    check "a device as pool" pool_device
+    losetup -d "$loop"
+else
+    skip "a device as pool" "there are no loop devices"
+fi
 check "dom0's swap" swaps
 check "dom0's command line" command_line
 check "dom0's core files" core_patterns
 check "hibernation" hibernation
 check "who may not look" not_root
+check "no xenstore" no_xenstore
 check "no guests" no_guests
 case_end
