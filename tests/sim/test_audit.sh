@@ -351,15 +351,15 @@ careless_is_found() {
 
 # A guest's audit has its stub domain's, and both are of one worker; so has a plain disk of the latter.
 stub_domain() {
-    both_up 10 11 && finds 0 "" "" "" guest10 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[10,11]' ] &&
+    sim_domain 12 && disk 12 51712 blank:16M && both_up 10 11 && finds 0 "" "" "" guest10 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[10,11]' ] &&
         [ "$(jq -c '[.guests[] | .worker_pid] | unique' "$SIM/report")" = "[$(worker_of 10)]" ] || return 1
     says worker "the one of its guest" || return 1
     finds 0 "" "" "" 11 && [ "$(jq -c '[.guests[] | .domid]' "$SIM/report")" = '[11]' ] || return 1
     stub_back=/local/domain/0/backend/vbd/11/51760
     xenstore-write $stub_back/mode w $stub_back/state 4 && finds 1 "disk xvdd" "" "" 10 && xenstore-rm $stub_back || return 1
-    # The domid comes again: the note that names it is not its.
+    # Of two notes that name a domid the one with its UUID counts, not the newer one.
     for stub_note in "$SIM"/run/workers/10.*.pid; do sed -i 's/ 11 .*/ 12 of-another/' "$stub_note"; done
-    sim_domain 12 && disk 12 51712 blank:16M && finds 0 "" "" "" 12 && sim_destroy 12 || return 1
+    finds 0 "" "" "" 12 && sim_destroy 12 || return 1
     sim_destroy 11 && sim_destroy 10
 }
 
