@@ -300,7 +300,7 @@ traced() {
 undertaker_gone() {
     sim_domain 4 && disk 4 51712 blank:16M && pid=$(worker_of 4) || return 1
     finds 0 "" "" "" 4 || return 1
-    lost=$(pgrep -P "$pid") && kill -9 "$lost" && sim_until 10 ended "$lost" || return 1
+    lost=$(pgrep -P "$pid") && kill -9 "$lost" && sim_until 30 ended "$lost" || return 1
     finds 3 "" "" undertaker 4 && sim_destroy 4
 }
 
@@ -318,7 +318,7 @@ worker_gone() {
     sim_domain 6 && disk 6 51712 blank:16M && pid=$(worker_of 6) || return 1
     sim_freeze "$(cat "$SIM/pid/daemon")"
     kill -9 "$pid"
-    sim_until 10 ended "$pid" || return 1
+    sim_until 30 ended "$pid" || return 1
     sim_kill daemon
     finds 1 daemon,worker integrity "" 6 && says worker "has ended" || return 1
     # Its number given to somebody else
