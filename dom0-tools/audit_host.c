@@ -22,6 +22,13 @@
 
 /* ---- swap ---- */
 
+/* cryptsetup names its integrity and verity devices so, too. */
+static bool host_uuid_is_crypt(const char *uuid)
+{
+    return !strncmp(uuid, "CRYPT-", 6) && strncmp(uuid + 6, "VERITY", 6) &&
+           strncmp(uuid + 6, "INTEGRITY", 9) && strncmp(uuid + 6, "SUBDEV", 6);
+}
+
 /* 1: all that lies on /sys/dev/block/MAJOR:MINOR is encrypted or in memory; 0: not; negative: unknown */
 static int host_is_encrypted(const char *device, int depth)
 {
@@ -30,7 +37,7 @@ static int host_is_encrypted(const char *device, int depth)
 
     snprintf(path, sizeof(path), "%s/dm/uuid", device);
     char *uuid = audit_read(AT_FDCWD, path);
-    if (uuid && !strncmp(uuid, "CRYPT-", 6)) {
+    if (uuid && host_uuid_is_crypt(uuid)) {
         free(uuid);
         return 1;
     }
