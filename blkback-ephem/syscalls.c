@@ -188,6 +188,12 @@ static const struct syscalls_rule syscalls_sanitizers[] = {
     CALL(prctl, BURIAL),
     CALL(dup, BURIAL),
     CALL(personality, BURIAL),
+    /* What their own thread does, which a forked child has, too; a worker may do it anyway. */
+    CALL(rt_sigprocmask, SYSCALLS_UNDERTAKER),
+    CALL(gettimeofday, SYSCALLS_UNDERTAKER),
+    CALL(nanosleep, SYSCALLS_UNDERTAKER),
+    CALL(clock_nanosleep, SYSCALLS_UNDERTAKER),
+    CALL(futex, SYSCALLS_UNDERTAKER),
 };
 #endif
 
