@@ -170,7 +170,7 @@ static int daemon_cgroup(struct daemon *d)
 
     if (d->policy.cgroup == CGROUP_OFF)
         return 0;
-    int err = cgroup_open(&d->glue.cgroup, text);
+    int err = cgroup_open(&d->glue.cgroup, d->glue.loop, text);
     if (err && d->policy.cgroup == CGROUP_ON)
         log_error("--cgroup on: %s", text);
     else if (err)
