@@ -17,8 +17,9 @@ _Static_assert(POOL_TAG == SEAL_TAG, "the pool has room for a seal's tags");
 static void lane_tell(const struct vio *io, uint32_t i, const char *what)
 {
     struct pool *pool = io->lane->pool;
+    struct cipher_tweak tweak = vio_tweak(io, i);
 
-    if (pool_tampered(pool))
+    if (pool_tampered(pool, io->slot[i], tweak.generation))
         log_error("%s%s: block %llu: %s: somebody else wrote to the pool, or it lost data: reads "
                   "of the block fail until it is overwritten as a whole or discarded",
                   pool_whose(pool), volume_config(io->volume)->name,

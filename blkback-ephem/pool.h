@@ -92,8 +92,9 @@ void pool_generations(struct pool *pool, uint32_t n, const uint32_t *slot, uint6
 #define POOL_TAG 16u
 bool pool_is_sealed(const struct pool *pool);
 uint8_t *pool_tag(const struct pool *pool, uint32_t slot);
-/* A block was not what had been written.  Counts it; true: the log may be told. */
-bool pool_tampered(struct pool *pool);
+/* What had been written to that slot as that generation was not what is there.  Counts it; true: the log
+ * may be told, which it is once of each, as far as the last some hundred are concerned. */
+bool pool_tampered(struct pool *pool, uint32_t slot, uint64_t generation);
 const char *pool_whose(const struct pool *pool);
 
 /* Blocks may lie in memory: there writing them needs no operation. */

@@ -23,6 +23,7 @@
 
 #define POOL_HOLDS_TOLD   5u /* lines of the log, before it is one a second at most */
 #define POOL_TAMPERS_TOLD 5u
+#define POOL_BAD_KEPT     256u
 
 struct frame;
 
@@ -42,6 +43,12 @@ struct tier {
     uint64_t budget;  /* pages */
     uint64_t charged; /* pages of frames that were touched */
     struct list fifo; /* frames, the oldest first */
+};
+
+/* What the log was told of; generation 0 is never used. */
+struct pool_bad {
+    uint32_t slot;
+    uint64_t generation;
 };
 
 struct pool {
@@ -66,6 +73,8 @@ struct pool {
     bool hold_told; /* the log knows that writes are held */
     struct log_limit holds, tamperings;
     uint64_t tampered;
+    struct pool_bad bad[POOL_BAD_KEPT]; /* a ring */
+    uint32_t bad_at;
     uint64_t tagged; /* extents with tags */
     uint64_t held_since, low_since;
     uint64_t writes, write_blocks;

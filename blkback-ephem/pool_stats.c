@@ -57,11 +57,24 @@ void pool_count_write(struct pool *pool, uint32_t blocks)
     pthread_mutex_unlock(&pool->lock);
 }
 
-bool pool_tampered(struct pool *pool)
+/* A guest that reads one of them again and again must not use up the lines for others.  Once overwritten
+ * a block has another slot or generation.  Under the lock. */
+static bool pool_tell_tampered(struct pool *pool, struct pool_bad bad)
+{
+    for (uint32_t i = 0; i < POOL_BAD_KEPT; i++)
+        if (pool->bad[i].slot == bad.slot && pool->bad[i].generation == bad.generation)
+            return false;
+    if (!log_allowed(&pool->tamperings))
+        return false;
+    pool->bad[pool->bad_at++ % POOL_BAD_KEPT] = bad;
+    return true;
+}
+
+bool pool_tampered(struct pool *pool, uint32_t slot, uint64_t generation)
 {
     pthread_mutex_lock(&pool->lock);
     pool->tampered++;
-    bool allowed = log_allowed(&pool->tamperings);
+    bool allowed = pool_tell_tampered(pool, (struct pool_bad){slot, generation});
     pthread_mutex_unlock(&pool->lock);
     return allowed;
 }

@@ -20,20 +20,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "loop.h"
 #include "util.h"
 
 #define DAEMON_WEIGHT 200u
 #define GUEST_WEIGHT  100u
 #define VOLUME_SHARE  512u /* 8 bytes a block of a volume, twice what an index takes at worst */
 #define FILE_PATH     (CGROUP_PATH + 80)
-#define REMOVE_TRIES  100 /* ms */
+/* After a crash its undertaker wipes a few MiB a thread first: the group goes some ms later. */
+#define AGAIN_FIRST 10u
+#define AGAIN_LAST  1280u
 
 struct cgroup {
     char place[CGROUP_PATH];
+    struct loop *loop;
+    struct loop_timer again;
+    uint32_t wait; /* ms, until `again` */
 };
 
 /* O_TRUNC is for tests, whose files are regular ones; the kernel's take no notice of it. */
@@ -147,6 +152,22 @@ static void cgroup_sweep(const struct cgroup *cgroup)
         closedir(dir);
 }
 
+static void cgroup_sweep_in(struct cgroup *cgroup, uint32_t ms)
+{
+    cgroup->wait = ms;
+    loop_timer_set(cgroup->loop, &cgroup->again, ms);
+}
+
+/* What is left after the last time goes when another guest ends, or with the next daemon. */
+static void cgroup_again(struct loop_timer *timer)
+{
+    struct cgroup *cgroup = container_of(timer, struct cgroup, again);
+
+    cgroup_sweep(cgroup);
+    if (cgroup->wait < AGAIN_LAST)
+        cgroup_sweep_in(cgroup, 2 * cgroup->wait);
+}
+
 /* We leave the place for a leaf of it: a group with controllers for its children holds no processes. */
 static int cgroup_settle(struct cgroup *cgroup, bool root, char text[WIRE_TEXT])
 {
@@ -173,7 +194,7 @@ static int cgroup_settle(struct cgroup *cgroup, bool root, char text[WIRE_TEXT])
     return err ? cgroup_fail(text, err, "controllers", cgroup->place) : 0;
 }
 
-int cgroup_open(struct cgroup **out, char text[WIRE_TEXT])
+int cgroup_open(struct cgroup **out, struct loop *loop, char text[WIRE_TEXT])
 {
     char mount[CGROUP_PATH] = "", own[CGROUP_PATH] = "";
     struct cgroup *cgroup = calloc(1, sizeof(*cgroup));
@@ -195,6 +216,8 @@ int cgroup_open(struct cgroup **out, char text[WIRE_TEXT])
         free(cgroup);
         return err;
     }
+    cgroup->loop = loop;
+    cgroup->again.fire = cgroup_again;
     cgroup_sweep(cgroup);
     *out = cgroup;
     return 0;
@@ -202,6 +225,8 @@ int cgroup_open(struct cgroup **out, char text[WIRE_TEXT])
 
 void cgroup_close(struct cgroup *cgroup)
 {
+    if (cgroup)
+        loop_timer_stop(&cgroup->again);
     free(cgroup);
 }
 
@@ -305,19 +330,14 @@ void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
 
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life)
 {
-    const struct timespec moment = {.tv_nsec = 1000000};
     char path[FILE_PATH];
 
     if (!cgroup)
         return;
     cgroup_path(cgroup, domid, life, path);
-    /* After a crash its undertaker wipes a few MiB a thread first. */
-    for (int i = 0; rmdir(path) && errno != ENOENT; i++) {
-        if (errno != EBUSY || i == REMOVE_TRIES) {
-            log_debug("%s: %s: removed later", path, strerror(errno));
-            break;
-        }
-        nanosleep(&moment, NULL);
+    if (rmdir(path) && errno != ENOENT) {
+        log_debug("%s: %s: removed later", path, strerror(errno));
+        cgroup_sweep_in(cgroup, AGAIN_FIRST);
     }
     cgroup_sweep(cgroup);
 }

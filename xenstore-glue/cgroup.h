@@ -16,6 +16,7 @@
 enum cgroup_mode { CGROUP_AUTO, CGROUP_ON, CGROUP_OFF };
 
 struct cgroup;
+struct loop;
 
 /*
  * What a worker gets.  For `volumes`, the bytes it has to serve, it may have memory besides: their
@@ -32,7 +33,7 @@ struct cgroup_limits {
  * are from now on; what workers that are gone left there is removed.  0, or negative errno with `text`
  * where there is no such place: cgroups are not delegated to us.
  */
-int cgroup_open(struct cgroup **out, char text[WIRE_TEXT]);
+int cgroup_open(struct cgroup **out, struct loop *loop, char text[WIRE_TEXT]);
 void cgroup_close(struct cgroup *cgroup);
 
 /* A group for this life, with the process in it: before that has been told anything.  0 or negative
@@ -52,7 +53,8 @@ void cgroup_limit(const struct cgroup *cgroup, uint32_t domid, uint64_t life,
 /* The same for the group in the directory `group`: 0, or negative errno, the first of those that failed. */
 int cgroup_limit_at(const char *group, const struct cgroup_limits *limits);
 
-/* Its process has ended.  Harmless without a group. */
+/* Its process has ended.  Waits for nobody: a group that is still in use (by the process that wipes a
+ * worker's buffers) goes within seconds, from the loop.  Harmless without a group. */
 void cgroup_remove(struct cgroup *cgroup, uint32_t domid, uint64_t life);
 
 /*

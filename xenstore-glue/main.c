@@ -22,6 +22,7 @@
 #include "emulated.h"
 #include "extents.h"
 #include "glue.h"
+#include "kernel.h"
 #include "life.h"
 #include "log.h"
 #include "rules.h"
@@ -169,7 +170,7 @@ static int daemon_cgroup(struct daemon *d)
 
     if (d->policy.cgroup == CGROUP_OFF)
         return 0;
-    int err = cgroup_open(&d->glue.cgroup, text);
+    int err = cgroup_open(&d->glue.cgroup, d->glue.loop, text);
     if (err && d->policy.cgroup == CGROUP_ON)
         log_error("--cgroup on: %s", text);
     else if (err)
@@ -247,6 +248,21 @@ static void daemon_close(struct daemon *d)
         close(d->lock);
 }
 
+/* Our part needs no help of it; what the kernel keeps of data on its way does. */
+static void daemon_tell_freed(void)
+{
+    int is = kernel_zeroes_freed(KERNEL_CMDLINE, NULL);
+
+    if (!is)
+        log_warn(
+            "the kernel does not zero pages that it frees: what it keeps of guests' data on its "
+            "way (socket buffers, stacks) stays in free memory: boot dom0 with init_on_free=1");
+    else if (is < 0)
+        log_warn(
+            "not known whether the kernel zeroes pages that it frees: neither its command line "
+            "nor /boot/config-* says: boot dom0 with init_on_free=1");
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon d = {.lock = -1, .signals.fd = -1};
@@ -257,8 +273,10 @@ int main(int argc, char **argv)
     umask(0077);
     log_open("blkback-ephemd", d.policy.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     err = daemon_open(&d);
-    if (!err)
+    if (!err) {
         log_info("serving backend/vbd3, pool %s", d.defaults.pool);
+        daemon_tell_freed();
+    }
     while (!err && !d.leaving)
         err = loop_turn(d.glue.loop, -1);
     if (d.leaving)

@@ -3,6 +3,7 @@
  * fakecgroup: preloaded into a daemon, the control groups it finds are folders below $FAKECGROUP, where
  * a test reads and changes them: files `cgroup` and `mountinfo` there stand for those of /proc/self, a
  * folder made has the files that the kernel would put into it, and one with a living process stays.
+ * A group that stays is a line of the file `refused`, if there is one.
  * While there is a file `die`, the daemon is gone in the moment it would send a worker a volume.
  *
  * Deliberately absent: what the kernel does with the values.
@@ -110,6 +111,19 @@ static bool is_alive(int pid)
     return pid && readlink(exe, target, sizeof(target)) > 0;
 }
 
+static void note_refused(const char *path)
+{
+    char file[ROOM];
+
+    snprintf(file, sizeof(file), "%s/refused", getenv("FAKECGROUP"));
+    FILE *f = open_next(file, "r+e");
+    if (!f)
+        return;
+    fseek(f, 0, SEEK_END);
+    fprintf(f, "%s\n", path);
+    fclose(f);
+}
+
 int rmdir(const char *path)
 {
     char file[ROOM];
@@ -123,6 +137,7 @@ int rmdir(const char *path)
         fclose(f);
     }
     if (is_alive(pid)) {
+        note_refused(path);
         errno = EBUSY;
         return -1;
     }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # What is left of a worker: its buffers while it holds a guest's writes and after it was killed, the process
-# that wipes them, and what another process of the same user can get at.
+# that wipes them, and what another process of the same user can get at; what the kernel adds to it.
 set -u
 
 # shellcheck source=tests/sim/case.sh
@@ -224,7 +224,49 @@ workers_are_shut() {
     guest_ends 5
 }
 
+# ---- freed pages ----
+
+# A daemon whose kernel has this command line, by its own eyes. Sets $freed_log to what that says of it.
+freed_daemon() {
+    daemon_left || return 1
+    echo "$1" >"$SIM/cmdline"
+    # shellcheck disable=SC2016 # for the shell inside
+    printf '%s\n' 'mount --bind "$1" /proc/cmdline && shift && exec "$@"' >"$SIM/over"
+    freed_from=$(log_end)
+    DAEMON_UNDER="unshare --mount --propagation private sh $SIM/over $SIM/cmdline"
+    daemon_start
+    freed_status=$?
+    DAEMON_UNDER=
+    freed_log=$(log_since "$freed_from" | grep 'pages that it frees')
+    echo "$1: $freed_log"
+    return $freed_status
+}
+
+# Once a start, with what to do; not when all is well. What is not known is not guessed.
+freed_pages() {
+    freed_daemon "quiet init_on_free=1" && [ -z "$freed_log" ] &&
+        freed_daemon "init_on_free=1 init_on_free=0" && told_freed "does not zero" &&
+        freed_daemon "quiet" || return 1
+    config=/boot/config-$(uname -r)
+    if [ ! -e "$config" ]; then
+        told_freed "not known whether"
+    elif grep -qx CONFIG_INIT_ON_FREE_DEFAULT_ON=y "$config"; then
+        [ -z "$freed_log" ]
+    else
+        told_freed "does not zero\|not known whether"
+    fi
+}
+
+told_freed() {
+    [ "$(echo "$freed_log" | wc -l)" = 1 ] && echo "$freed_log" | grep "^<4>.*$1.*init_on_free=1"
+}
+
 case_begin
+if unshare --mount true 2>/dev/null; then
+    check "freed pages that are not zeroed are told as the daemon starts" freed_pages
+else
+    skip "freed pages that are not zeroed" "needs mount namespaces"
+fi
 if [ -n "$SANITIZED" ]; then
     skip "what is in the undertaker's hands" "sanitizers keep descriptors and memory of their own"
 else

@@ -3,7 +3,7 @@
 #
 # The limits of workers' control groups: written when a guest gets its first disk, raised with more of
 # them and when they grow, found again by the next daemon, whatever a service manager has done to them
-# meanwhile. And what must not move them: a note that is none, a worker's words.
+# meanwhile; gone again after a crash. And what must not move them: a note that is none, a worker's words.
 #
 # For each GiB of a volume, the last one begun counting whole, there are 2 MiB of memory.
 set -u
@@ -185,6 +185,30 @@ again_nobody() {
     daemon_left && grouped_daemon
 }
 
+# A crashed worker's group, in which its undertaker still works: another process here. The daemon does not
+# wait for it, and nothing else has to happen for the group to go.
+crashed() {
+    guest_up 1 || return 1
+    sleep 300 &
+    sleeper=$!
+    crashed_group=$(group) crashed_log=$(log_end)
+    echo "$sleeper" >"$crashed_group/cgroup.procs"
+    : >"$SIM/cgroup/refused"
+    kill -9 "$worker"
+    sim_until 5 worker_missed && sleep 0.3 && [ -d "$crashed_group" ] &&
+        "$B/ephemctl" list >/dev/null
+    crashed_status=$? crashed_tries=$(grep -cx "$crashed_group" "$SIM/cgroup/refused")
+    kill -9 "$sleeper"
+    wait "$sleeper" 2>/dev/null
+    echo "$crashed_tries tries"
+    [ $crashed_status = 0 ] && [ "$crashed_tries" -ge 2 ] && [ "$crashed_tries" -le 12 ] &&
+        sim_until 5 no_group && nothing_stays
+}
+
+worker_missed() {
+    log_since "$crashed_log" | grep -q "guest 1: worker $worker "
+}
+
 case_begin
 make_base "$DISK/base" $((8 * MIB))
 groups=$SIM/cgroup/fs/unit
@@ -193,6 +217,7 @@ echo "0::/unit/daemon" >"$SIM/cgroup/cgroup"
 echo "30 20 0:26 / $SIM/cgroup/fs rw - cgroup2 cgroup2 rw" >"$SIM/cgroup/mountinfo"
 touch "$groups/cgroup.subtree_control" "$groups/daemon/cpu.weight"
 check "the daemon finds its group" again_nobody
+check "a group whose worker crashed goes when it can, and holds nobody up" crashed
 check "limits are written again at a take-over" kept
 check "their note is replaced by a whole one" replaced
 check "without a usable note they are left alone" unknown

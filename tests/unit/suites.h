@@ -9,6 +9,7 @@
     X(syscalls)                                                                                    \
     X(cgroup)                                                                                      \
     X(life_limits)                                                                                 \
+    X(kernel)                                                                                      \
     X(util)                                                                                        \
     X(log)                                                                                         \
     X(wire)                                                                                        \
