@@ -54,11 +54,9 @@ static void act_drop_descriptors(struct undertaker *undertaker)
 static void act_watch(struct undertaker *undertaker)
 {
     char said = '0';
-    int lost = 0;
 
     for (int i = 0; i < 10000; i++) {
         bool is = undertaker_lost(undertaker);
-        lost += is;
         if ((i == 0 || is) && write(told[1], is ? "L" : &said, 1) != 1)
             _exit(9);
         unit_sleep(1);
