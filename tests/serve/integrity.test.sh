@@ -188,8 +188,8 @@ mended() {
     qio xvdc "write -P 108 32K 4K"
     others_are_fine
     qio xvdc "write -P 101 4608 1K"
-    told 1 2
-    told 8 2
+    told 1 1
+    told 8 1
     others_are_fine
     serve_end
 }
