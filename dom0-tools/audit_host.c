@@ -13,10 +13,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "audit_proc.h"
+#include "kernel.h"
 
 #define HOST_DEPTH 8 /* of devices upon devices */
 
@@ -192,36 +192,23 @@ static void host_cores(json_t *checks)
     free(pattern);
 }
 
-/* A kernel may be built to do it. */
-static bool host_is_built_in(void)
+static bool host_init_on_free(json_t *checks)
 {
-    char path[128];
-    struct utsname name;
+    static const char remedy[] = "init_on_free=1 on dom0's command line";
+    int on = kernel_zeroes_freed(KERNEL_CMDLINE, NULL);
 
-    if (uname(&name))
-        return false;
-    snprintf(path, sizeof(path), "/boot/config-%.64s", name.release);
-    char *config = audit_read(AT_FDCWD, path);
-    bool is = config && strstr(config, "\nCONFIG_INIT_ON_FREE_DEFAULT_ON=y\n");
-    free(config);
-    return is;
-}
-
-static bool host_init_on_free(json_t *checks, const char *cmdline)
-{
-    char value[16];
-    int err = cmdline ? proc_word(cmdline, "init_on_free", value, sizeof(value)) : -EACCES;
-    bool on = err == -ENOENT ? host_is_built_in() : !err && proc_true(value);
-
-    if (on)
+    if (on > 0)
         audit_add(checks, AUDIT_OK, "init_on_free", NULL, "freed pages are zeroed");
-    else if (err == -EACCES)
-        audit_add(checks, AUDIT_UNKNOWN, "init_on_free", AUDIT_AS_ROOT,
-                  "/proc/cmdline cannot be read");
-    else
-        audit_add(checks, AUDIT_WARN, "init_on_free", "init_on_free=1 on dom0's command line",
+    else if (!on)
+        audit_add(checks, AUDIT_WARN, "init_on_free", remedy,
                   "off: what the kernel frees (socket buffers, stacks) keeps what was in it");
-    return on;
+    else if (on == -ENOENT)
+        audit_add(checks, AUDIT_WARN, "init_on_free", remedy,
+                  "not on the command line, and how the kernel was built is not known");
+    else
+        audit_add(checks, AUDIT_UNKNOWN, "init_on_free", AUDIT_AS_ROOT, KERNEL_CMDLINE ": %s",
+                  strerror(-on));
+    return on > 0;
 }
 
 void audit_host(json_t *checks, bool *swaps, bool *init_on_free)
@@ -231,6 +218,6 @@ void audit_host(json_t *checks, bool *swaps, bool *init_on_free)
     *swaps = host_swaps(checks);
     host_hibernation(checks, cmdline);
     host_cores(checks);
-    *init_on_free = host_init_on_free(checks, cmdline);
+    *init_on_free = host_init_on_free(checks);
     free(cmdline);
 }

@@ -3,8 +3,8 @@
  * audit_memory: where the key, libcrypto's heap and the buffers lie, by the kernel's own list of the
  * worker's mappings; and what of it has been swapped.
  *
- * The key is a page of its own that is only read, the heap 1 MiB: of memfd_secret, or ordinary pages
- * that are locked, in no dump and in no child.  Something that is neither cannot be found: that fails.
+ * The key is a page of its own that is only read, the heap 1 MiB: of memfd_secret, or pages of a file
+ * in memory that are locked, in no dump and in no child.  Something that is neither cannot be found: that fails.
  */
 #include "audit.h"
 
@@ -30,9 +30,11 @@ static void memory_key(const struct audit_domain *domain, const struct proc_memo
         audit_add(checks, AUDIT_OK, "key memory", NULL,
                   "locked, in no dump; the kernel zeroes freed pages");
     else
-        audit_add(checks, AUDIT_WARN, "key memory",
-                  "secretmem.enable=1 (Linux before 6.5) or init_on_free=1 on dom0's command line",
-                  "locked, in no dump; but freed pages keep it if the worker is killed");
+        audit_add(
+            checks, AUDIT_WARN, "key memory",
+            "secretmem.enable=1 (Linux before 6.5) or init_on_free=1 on dom0's command line",
+            "locked, in no dump; but freed pages keep it if the worker and its undertaker are "
+            "killed at once");
 }
 
 static void memory_locked(const struct audit_domain *domain, const struct proc_memory *memory)

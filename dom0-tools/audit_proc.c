@@ -148,7 +148,7 @@ int proc_limit(const char *text, const char *name, uint64_t *soft, uint64_t *har
 struct proc_mapping {
     uint64_t bytes; /* of addresses, in KiB */
     char mode[5];
-    bool anonymous, secret, arena;
+    bool secret, stand_in, arena; /* by name */
     uint64_t resident, swapped;
     bool locked, undumped, unforked;
 };
@@ -164,17 +164,17 @@ static bool proc_has_flag(const char *flags, const char *flag)
 /* "FROM-TO MODE OFFSET DEVICE INODE [PATH]" */
 static int proc_mapping_begin(const char *line, struct proc_mapping *out)
 {
-    unsigned long long from, to, inode;
+    unsigned long long from, to;
     int at = 0;
 
     *out = (struct proc_mapping){.bytes = 0};
-    if (sscanf(line, "%llx-%llx %4s %*x %*x:%*x %llu%n", &from, &to, out->mode, &inode, &at) != 4 ||
+    if (sscanf(line, "%llx-%llx %4s %*x %*x:%*x %*u%n", &from, &to, out->mode, &at) != 3 ||
         to < from)
         return -EINVAL;
     const char *path = proc_skip_blanks(line + at);
     out->bytes = (to - from) >> 10;
-    out->anonymous = !inode && (!*path || *path == '\n');
     out->secret = !strncmp(path, "/secretmem", 10);
+    out->stand_in = !strncmp(path, "/memfd:secret ", 14);
     out->arena = !strncmp(path, "/memfd:arena", 12);
     return 0;
 }
@@ -182,7 +182,7 @@ static int proc_mapping_begin(const char *line, struct proc_mapping *out)
 static void proc_mapping_count(const struct proc_mapping *map, struct proc_memory *all)
 {
     bool key = map->mode[1] == '-' && map->bytes == 4, heap = map->mode[1] == 'w';
-    bool stands_in = map->anonymous && map->locked && map->undumped && map->unforked;
+    bool stands_in = map->stand_in && map->locked && map->undumped && map->unforked;
 
     all->swapped += map->swapped;
     all->secret_heaps += map->secret && heap;

@@ -80,8 +80,10 @@ static void test_limits(void)
     "Size: 8 kB\nRss: " rss " kB\nPss: 1 kB\nSwap: " swap " kB\nSwapPss: 9 kB\n"
 #define HEAP     "7f7a2a536000-7f7a2a636000 rw-s 00000000 00:0e 58 /secretmem (deleted)\n"
 #define KEY      "7f7a2b8d6000-7f7a2b8d7000 r--s 00000000 00:0e 59 /secretmem (deleted)\n"
-#define OLD_HEAP "7f7a2a536000-7f7a2a636000 rw-p 00000000 00:00 0 \n"
-#define OLD_KEY  "7f7a2b8d6000-7f7a2b8d7000 r--p 00000000 00:00 0 \n"
+#define OLD_HEAP "7f7a2a536000-7f7a2a636000 rw-s 00000000 00:01 60 /memfd:secret (deleted)\n"
+#define OLD_KEY  "7f7a2b8d6000-7f7a2b8d7000 r--s 00000000 00:01 61 /memfd:secret (deleted)\n"
+#define NAMELESS "7f7a2a536000-7f7a2a636000 rw-p 00000000 00:00 0 \n"
+#define OTHER    "7f7a2a536000-7f7a2a636000 rw-s 00000000 00:01 60 /memfd:secretary (deleted)\n"
 #define ARENA    "7f7a29512000-7f7a29d12000 rw-s 00000000 00:01 52 /memfd:arena (deleted)\n"
 #define FILE_MAP "55a400000000-55a400001000 r--p 00000000 fe:00 77 /lib/x y\n"
 #define LOCKED   "VmFlags: rd wr sh mr mw me ms lo dc dd \n"
@@ -99,9 +101,12 @@ static void test_memory(void)
         {OLD_HEAP FIELDS("1", "0") LOCKED OLD_KEY FIELDS("1", "0") LOCKED,
          {.locked_heaps = 1, .locked_keys = 1}},
         /* not locked, in dumps, or in children */
-        {OLD_HEAP FIELDS("7", "0") "VmFlags: rd wr dc dd\n", {.unlocked = 7}},
+        {OLD_HEAP FIELDS("7", "0") "VmFlags: rd wr dc dd\n", {.unlocked = 0}},
         {OLD_HEAP FIELDS("7", "0") "VmFlags: rd wr lo dc\n", {.unlocked = 0}},
         {OLD_HEAP FIELDS("7", "0") "VmFlags: rd wr lo dd\n", {.unlocked = 0}},
+        {NAMELESS FIELDS("7", "0") "VmFlags: rd wr dc dd\n", {.unlocked = 7}},
+        {NAMELESS FIELDS("7", "0") LOCKED, {.unlocked = 0}},
+        {OTHER FIELDS("7", "0") LOCKED, {.unlocked = 0}},
         {OLD_KEY FIELDS("4", "0") UNLOCKED, {.unlocked = 0}},
         {FILE_MAP FIELDS("4", "0") LOCKED, {.unlocked = 0}},
         {ARENA FIELDS("9", "0") LOCKED, {.arenas = 1}},
