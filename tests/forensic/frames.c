@@ -106,61 +106,104 @@ static struct table table_saved(const char *file, size_t count)
     return table;
 }
 
-/* Whether the process has the frame of that number; the name of the mapping where it has. */
-static int process_has(const char *pid, uint64_t frame, char name[256])
-{
-    char path[64], line[512];
-    uint64_t from, to, entries[512];
-    int has = 0;
+/* One that was asked for. */
+struct frame {
+    uint64_t machine, number; /* the latter dom0's, or DOM0_FRAMES */
+    char whose[64];
+};
 
-    snprintf(path, sizeof(path), "/proc/%s/pagemap", pid);
-    int pagemap = open(path, O_RDONLY | O_CLOEXEC);
-    if (pagemap < 0)
+static int by_number(const void *a, const void *b)
+{
+    const struct frame *x = a, *y = b;
+
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+static struct frame *frames_asked(const char *file, size_t *count)
+{
+    struct table now = table_now(), saved = table_saved(file, now.count);
+    struct frame *frames = NULL;
+    char line[64];
+    uint64_t machine;
+
+    for (*count = 0; fgets(line, sizeof(line), stdin); ++*count) {
+        frames = reallocarray(frames, *count + 1, sizeof(*frames));
+        if (!frames || sscanf(line, "%" SCNx64, &machine) != 1 || machine >= now.count)
+            error(1, 0, "stdin: no frame: %s", line);
+        uint64_t number = now.of[machine];
+        if (number != saved.of[machine] || number >= DOM0_FRAMES)
+            number = DOM0_FRAMES;
+        frames[*count] = (struct frame){.machine = machine, .number = number};
+        if (number < DOM0_FRAMES)
+            snprintf(frames[*count].whose, sizeof(frames[0].whose), "dom0-frame-%" PRIx64, number);
+        else
+            strcpy(frames[*count].whose, "not-dom0");
+    }
+    if (frames)
+        qsort(frames, *count, sizeof(*frames), by_number);
+    free(saved.of);
+    return frames;
+}
+
+static FILE *proc_open(const char *pid, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%s/%s", pid, name);
+    FILE *f = fopen(path, "re");
+    if (!f)
         error(1, errno, "%s", path);
-    snprintf(path, sizeof(path), "/proc/%s/maps", pid);
-    FILE *maps = fopen(path, "re");
-    if (!maps)
-        error(1, errno, "%s", path);
-    while (!has && fgets(line, sizeof(line), maps)) {
-        strcpy(name, "anonymous");
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %255s", &from, &to, name) < 2)
-            error(1, 0, "%s: %s", path, line);
-        for (; !has && from < to; from += sizeof(entries) / sizeof(entries[0]) * PAGE) {
-            uint64_t pages = (to - from) / PAGE;
-            ssize_t got = pread(pagemap, entries,
-                                pages * 8 < sizeof(entries) ? pages * 8 : sizeof(entries),
-                                (off_t)(from / PAGE * 8)); /* none for what is the kernel's */
-            for (ssize_t i = 0; i < got / 8; i++)
-                has |= (entries[i] & PRESENT) && (entries[i] & FRAME) == frame;
+    return f;
+}
+
+/* Gives the name to those of the frames that the pages from and to have. */
+static void mapping(FILE *pagemap, uint64_t from, uint64_t to, const char *name,
+                    struct frame *frames, size_t count)
+{
+    uint64_t entries[512];
+
+    for (; from < to; from += sizeof(entries) / sizeof(entries[0]) * PAGE) {
+        uint64_t bytes = (to - from) / PAGE * sizeof(entries[0]);
+        ssize_t got = pread(fileno(pagemap), entries,
+                            bytes < sizeof(entries) ? bytes : sizeof(entries),
+                            (off_t)(from / PAGE * 8)); /* none for what is the kernel's */
+        for (ssize_t i = 0; i < got / 8; i++) {
+            struct frame key = {.number = entries[i] & FRAME};
+            struct frame *it = entries[i] & PRESENT
+                                   ? bsearch(&key, frames, count, sizeof(*frames), by_number)
+                                   : NULL;
+            if (it)
+                snprintf(it->whose, sizeof(it->whose), "%s", name);
         }
     }
+}
+
+static void process(const char *pid, struct frame *frames, size_t count)
+{
+    FILE *pagemap = proc_open(pid, "pagemap"), *maps = proc_open(pid, "maps");
+    char line[512], name[256];
+    uint64_t from, to;
+
+    while (fgets(line, sizeof(line), maps)) {
+        strcpy(name, "anonymous");
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %*s %255s", &from, &to, name) < 2)
+            error(1, 0, "maps of %s: %s", pid, line);
+        mapping(pagemap, from, to, name, frames, count);
+    }
     fclose(maps);
-    close(pagemap);
-    return has;
+    fclose(pagemap);
 }
 
 static int who(const char *file, char **pids)
 {
-    struct table now = table_now(), saved = table_saved(file, now.count);
-    char line[64], name[256];
-    uint64_t frame;
+    size_t count;
+    struct frame *frames = frames_asked(file, &count);
 
-    while (fgets(line, sizeof(line), stdin)) {
-        if (sscanf(line, "%" SCNx64, &frame) != 1 || frame >= now.count)
-            error(1, 0, "stdin: no frame: %s", line);
-        uint64_t number = now.of[frame];
-        if (number != saved.of[frame] || number >= DOM0_FRAMES) {
-            printf("%" PRIx64 " not-dom0\n", frame);
-            continue;
-        }
-        char **pid = pids;
-        while (*pid && !process_has(*pid, number, name))
-            pid++;
-        if (*pid)
-            printf("%" PRIx64 " %s\n", frame, name);
-        else
-            printf("%" PRIx64 " dom0-frame-%" PRIx64 "\n", frame, number);
-    }
+    for (; *pids; pids++)
+        process(*pids, frames, count);
+    for (size_t i = 0; i < count; i++)
+        printf("%" PRIx64 " %s\n", frames[i].machine, frames[i].whose);
+    free(frames);
     return 0;
 }
 

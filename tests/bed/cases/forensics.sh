@@ -78,7 +78,7 @@ worker_pids() {
 	done
 }
 
-# life NAME [hard]: sets pids_of[NAME], and tells the host what to look for
+# life NAME: sets pids_of[NAME], and tells the host what to look for
 declare -A pids_of
 life() {
 	local name=$1 mark key before
@@ -91,10 +91,12 @@ life() {
 	is "$name-one-key" "$(wc -w <<<"$key")" 1
 	say "key $name $key"
 	say "marker $name $SEED-$name"
-	if [ "${2:-}" = hard ]; then
-		guest_tell "$name" hard
-		check "$name-in-mid-io" wait_for 60 "$name to be at work" guest_beats_beyond "$name" 2
-	fi
+}
+# at_work NAME...: from now on they write and read without end. Late, for each takes its part of the one CPU.
+at_work() {
+	local g
+	for g in "$@"; do guest_tell "$g" hard; done
+	for g in "$@"; do check "$g-in-mid-io" wait_for 60 "$g to be at work" guest_beats_beyond "$g" 2; done
 }
 
 # over NAME [broken]: nothing of its worker, its undertaker neither, and nothing of the domain is there any more
@@ -163,8 +165,8 @@ nothing_remains_of_ended() {
 }
 
 first_four() {
-	for g in alpha beta gamma; do life "$g" hard; done
-	life delta
+	for g in alpha beta gamma delta; do life "$g"; done
+	at_work alpha beta gamma
 	look memory alpha-runs
 	key_is_the_workers_only
 	running='beta|gamma|delta'
@@ -189,7 +191,8 @@ first_four() {
 }
 
 power_cut() {
-	life epsilon hard
+	life epsilon
+	at_work epsilon
 	[ ! -e "$FAILED" ] || show_failure forensics
 	echo forensics >"$BED/resume"
 	sync
@@ -213,11 +216,13 @@ counted() { say "without init_on_free, after $1: $(remains "$1")"; }
 
 without_clearing() {
 	check second-daemon daemon_start --threads 2
-	life zeta hard
+	life zeta
+	at_work zeta
 	worker_killed zeta
 	look_after zeta counted
 	if [ -n "$LONG" ]; then
-		life eta hard
+		life eta
+		at_work eta
 		destroyed eta
 		look_after eta counted
 		life theta
@@ -230,7 +235,8 @@ without_clearing() {
 leak() {
 	WORKER=$tests/leaky/blkback-ephem
 	check leaky-daemon daemon_start --threads 2
-	life leaky hard
+	life leaky
+	at_work leaky
 	worker_killed leaky
 	look memory leaky
 	counted leaky

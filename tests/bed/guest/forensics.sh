@@ -7,10 +7,16 @@
 marker_lines 8192 >/var/tmp/marker
 check mount-xvdb mount /dev/xvdb /mnt
 marker_lines 32768 >/mnt/marker
+# What is in swap is put there by one write: a group that may have little memory is held back on its way, for seconds
 check swap-on swap_on /dev/xvdc
-check swap-room swap_room 48
-fill_swap() { marker_lines 250000 >/swapped/marker; }
-check swap-fill in_little_memory fill_swap
+check swap-room swap_room 16
+small=/sys/fs/cgroup/small
+fill_swap() {
+	echo max >$small/memory.high
+	(echo "$BASHPID" >$small/cgroup.procs && marker_lines 120000 >/swapped/marker) || return 1
+	echo 6M >$small/memory.reclaim || true # says also when it was a bit less
+}
+check swap-fill fill_swap
 swapped_out() { [ "$(swapped_mib)" -ge 4 ]; }
 check swap-used swapped_out
 raw() { marker_lines 8192 | dd of=/dev/xvdd bs=65536 oflag=direct iflag=fullblock conv=notrunc status=none; }
@@ -23,8 +29,9 @@ reads_back() {
 		[ "$(marker_lines 8192 | head -c 524288 | sum_of)" = "$(dd if=/dev/xvdd bs=65536 count=8 iflag=direct status=none | sum_of)" ]
 }
 check reads-back reads_back
-swap_reads_back() { [ "$(marker_lines 250000 | sum_of)" = "$(sum_of </swapped/marker)" ]; }
-check swap-reads-back in_little_memory swap_reads_back
+swapped_in() { awk '$1 == "pswpin" { print int($2 / 256) }' /proc/vmstat; }
+swap_reads_back() { [ "$(marker_lines 120000 | sum_of)" = "$(sum_of </swapped/marker)" ] && [ "$(swapped_in)" -ge 4 ]; }
+check swap-reads-back swap_reads_back
 say written
 read -r word
 if [ "$word" = hard ]; then
