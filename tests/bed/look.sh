@@ -16,7 +16,9 @@
 answer_at=255 # MiB into the logs' disk
 
 # Adds that to machine, what QEMU is told of it
-open_memory() { machine+=(-object "memory-backend-memfd,id=ram,size=${memory_size}M,share=on" -machine memory-backend=ram); }
+open_memory() {
+	machine+=(-object "memory-backend-memfd,id=ram,size=${memory_size}M,share=on" -machine memory-backend=ram)
+}
 # The process of QEMU, not the one that guards its time
 machine_pid() { pgrep -P "$qemu"; }
 machine_memory() { find "/proc/$(machine_pid)/fd" -lname '/memfd:*'; }

@@ -8,8 +8,9 @@
  *
  * A frame is dom0's if the saved table, made when there was no other domain, and today's agree about it:
  * then processes' page maps, which have dom0's numbers, tell which of them has it.  It is said to be the
- * mapping's name in /proc/PID/maps, "anonymous", "dom0-frame-N" when none of those processes has it, or
- * "not-dom0".
+ * mapping's name in /proc/PID/maps, "anonymous", or when none of those processes has it what dom0's kernel
+ * uses it for (/proc/kpageflags): "dom0-free", "dom0-slab", "dom0-cache" (of files, or another process'),
+ * "dom0-kernel" (all else; also what a CPU keeps of free pages); or "not-dom0".
  */
 #include <errno.h>
 #include <error.h>
@@ -32,6 +33,9 @@
 #define CHUNK        ((size_t)2 << 20) /* of the table, that Xen names by its first frame */
 #define CHUNKS       64u
 #define CHUNK_FRAMES (CHUNK / PAGE)
+#define FLAG_LRU     (1ull << 5)
+#define FLAG_SLAB    (1ull << 7)
+#define FLAG_BUDDY   (1ull << 10)
 #define DOM0_FRAMES  ((uint64_t)1 << 24) /* numbers beyond are none */
 
 struct table {
@@ -119,13 +123,29 @@ static int by_number(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
+/* As Documentation/admin-guide/mm/pagemap.rst of Linux has them. */
+static const char *kernel_use(FILE *flags, uint64_t number)
+{
+    uint64_t bits;
+
+    if (pread(fileno(flags), &bits, sizeof(bits), (off_t)(number * sizeof(bits))) != sizeof(bits))
+        error(1, errno, "/proc/kpageflags");
+    return bits & FLAG_BUDDY  ? "dom0-free"
+           : bits & FLAG_SLAB ? "dom0-slab"
+           : bits & FLAG_LRU  ? "dom0-cache"
+                              : "dom0-kernel";
+}
+
 static struct frame *frames_asked(const char *file, size_t *count)
 {
     struct table now = table_now(), saved = table_saved(file, now.count);
     struct frame *frames = NULL;
+    FILE *flags = fopen("/proc/kpageflags", "re");
     char line[64];
     uint64_t machine;
 
+    if (!flags)
+        error(1, errno, "/proc/kpageflags");
     for (*count = 0; fgets(line, sizeof(line), stdin); ++*count) {
         frames = reallocarray(frames, *count + 1, sizeof(*frames));
         if (!frames || sscanf(line, "%" SCNx64, &machine) != 1 || machine >= now.count)
@@ -134,14 +154,12 @@ static struct frame *frames_asked(const char *file, size_t *count)
         if (number != saved.of[machine] || number >= DOM0_FRAMES)
             number = DOM0_FRAMES;
         frames[*count] = (struct frame){.machine = machine, .number = number};
-        if (number < DOM0_FRAMES)
-            snprintf(frames[*count].whose, sizeof(frames[0].whose), "dom0-frame-%" PRIx64, number);
-        else
-            strcpy(frames[*count].whose, "not-dom0");
+        strcpy(frames[*count].whose, number < DOM0_FRAMES ? kernel_use(flags, number) : "not-dom0");
     }
     if (frames)
         qsort(frames, *count, sizeof(*frames), by_number);
     free(saved.of);
+    fclose(flags);
     return frames;
 }
 

@@ -56,9 +56,9 @@ power_on() {
 
 seed=look-$RANDOM-$RANDOM
 text=$(printf %s "$seed" | sha256sum | cut -c1-64)
-key=$(head -c 64 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
+key=$(head -c 96 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
 masked=$(perl -e 'my @k = unpack("C*", pack("H*", shift));
-    printf "%02x", $k[$_] ^ 0xa5 ^ (($_ * 37 + 11) & 255) for 0 .. 63' "$key")
+    printf "%02x", $k[$_] ^ 0xa5 ^ (($_ * 37 + 11) & 255) for 0 .. 95' "$key")
 { printf %s "$text"; perl -e 'print pack("H*", shift)' "$key"; } >"$run/planted"
 for disk in dom0 bed logs; do truncate -s 256M "$run/$disk.img"; done
 printf %s "$text" | dd of="$run/bed.img" bs=1 seek=100000000 conv=notrunc status=none
@@ -75,7 +75,7 @@ check leaves-other-lines eval '! line "case forensics"'
 check look line 'look memory first'
 check answered answered first
 check marker-in-memory has 'sum marker one 1'
-check key-in-memory has 'sum key two 2'
+check key-in-memory has 'sum key two 3'
 check where has "hit marker one $(machine_memory) $((0x2000123)) 64"
 check all-memory [ "$(stat -L -c %s "$(machine_memory)")" = $((memory_size << 20)) ]
 # What the machine itself sees of it from 1 MiB on; below, firmware and the screen lie over it

@@ -17,8 +17,8 @@
 # Each has a marker and a key of its own, so one search tells what of whom remains. The first four are there at
 # once and then end, so that no guest that starts later covers what an earlier one left; in the long form there
 # is a search after each ending, and zeta's boot has a power-off and a destroyed guest, too.
-# A marker of dom0's own must be found each time, or the search has searched nothing. Before memory is dumped
-# Xen has to have scrubbed what it got back.
+# A marker of dom0's own must be found each time, or the search has searched nothing. Before memory is searched
+# Xen has to have scrubbed what it got back, so that each find is in memory that somebody owns.
 
 tests=/usr/lib/blkback-ephem-tests
 answers=$LOGS/answers
@@ -56,16 +56,24 @@ look() {
 }
 
 # found LABEL KIND NAME: how often
-found() { awk -v kind="$2" -v name="$3" '$1 == "sum" && $2 == kind && $3 == name { n = $4 } END { print n + 0 }' "$answers/$1"; }
-# remains LABEL: what was found of any guest, as words
-remains() { awk '$1 == "sum" && $3 != "control" && $3 !~ /^unknown-/ && $4 > 0 { printf "%s of %s: %d; ", $2, $3, $4 }' "$answers/$1"; }
+found() {
+	awk '$1 == "sum" && $2 == kind && $3 == name { n = $4 } END { print n + 0 }' kind="$2" name="$3" "$answers/$1"
+}
+# remains LABEL [NAME]: what was found of any guest, or of that one, as words
+remains() {
+	awk '$1 == "sum" && $3 != "control" && $3 !~ /^unknown-/ && (name == "" || $3 == name) && $4 > 0 {
+		printf "%s of %s: %d; ", $2, $3, $4 }' name="${2:-}" "$answers/$1"
+}
 # strangers LABEL: schedules of keys that nobody told us
 strangers() { awk '$1 == "sum" && $3 ~ /^unknown-/ { print $3 }' "$answers/$1" | sort; }
 
-# nothing_remains LABEL: neither of guests that were named nor a schedule of anybody's
+# nothing_remains LABEL NAME...: of those, whose endings are said; and no schedule of a key that nobody told us
+declare -A ending=([alpha]=power-off [beta]=destroy [gamma]=killed-worker [delta]=killed-daemon [epsilon]=power-cut)
 nothing_remains() {
-	is "$1-remains" "$(remains "$1")" ""
-	is "$1-schedules" "$(strangers "$1" | xargs)" ""
+	local label=$1 g
+	shift
+	for g in "$@"; do is "$label-nothing-after-${ending[$g]}" "$(remains "$label" "$g")" ""; done
+	is "$label-schedules-of-strangers" "$(strangers "$label" | xargs)" ""
 }
 
 # ---- guests ----
@@ -78,6 +86,13 @@ worker_pids() {
 	done
 }
 
+# pool_has PID...: what they wrote is on dom0's disk, 6 MiB at least
+pool_has() {
+	local file blocks=0
+	for file in $(pool_files "$@"); do blocks=$((blocks + $(stat -L -c %b "$file"))); done
+	echo "$((blocks / 2)) KiB"
+	[ "$blocks" -ge 12288 ]
+}
 # life NAME: sets pids_of[NAME], and tells the host what to look for
 declare -A pids_of
 life() {
@@ -87,10 +102,12 @@ life() {
 	check "$name-create" guest_start "$name"
 	check "$name-written" guest_wait "$name" 400 written
 	pids_of[$name]=$(comm -13 <(cat <<<"$before") <(worker_pids | sort) | xargs)
-	key=$(tail -n "+$((mark + 1))" "$DAEMON_LOG" | sed -n 's/.*forensic worker: masked key \([0-9a-f]\{128\}\)$/\1/p')
+	key=$(tail -n "+$((mark + 1))" "$DAEMON_LOG" | sed -n 's/.*forensic worker: masked key \([0-9a-f]\{192\}\)$/\1/p')
 	is "$name-one-key" "$(wc -w <<<"$key")" 1
 	say "key $name $key"
 	say "marker $name $SEED-$name"
+	# shellcheck disable=SC2086 # a list
+	check "$name-pool-has-it" pool_has ${pids_of[$name]}
 }
 # at_work NAME...: from now on they write and read without end. Late, for each takes its part of the one CPU.
 at_work() {
@@ -124,27 +141,36 @@ worker_killed() { # NAME
 
 # ---- whose frames ----
 
-# places LABEL NAME: each place where a key of NAME was found: "place FRAME KIND BYTES WHOSE"
+# places LABEL NAME KINDS: each place where that was found of NAME: "place FRAME KIND BYTES WHOSE", of each kind
+# the first thousand. KINDS is an extended regular expression
 places() {
-	awk '$1 == "hit" && ($2 ~ /^key/ || $2 == "schedule") && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' \
-		name="$2" "$answers/$1" | sort >"$work/hits"
-	# shellcheck disable=SC2086 # a list
-	cut -d' ' -f1 "$work/hits" | sort -u | "$tests/frames" who "$work/frames" ${pids_of[$2]} | sort >"$work/whose"
-	join "$work/hits" "$work/whose" | sed 's/^/place /'
+	awk '$1 == "hit" && $2 ~ kinds && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' \
+		kinds="^($3)\$" name="$2" "$answers/$1" | sort >"$work/hits"
+	# shellcheck disable=SC2086,SC2046 # lists
+	cut -d' ' -f1 "$work/hits" | sort -u | "$tests/frames" who "$work/frames" $(still ${pids_of[$2]}) | sort >"$work/whose"
+	join "$work/hits" "$work/whose" | sed 's/^/place /' | tee "$answers/places-$1-$2"
 }
+# Those of the processes that exist
+still() {
+	local pid
+	for pid in "$@"; do [ ! -e "/proc/$pid" ] || echo "$pid"; done
+}
+# by_owner <PLACES: how many where, as words
+by_owner() { awk '{ n[$3 " in " $5]++ } END { for (k in n) printf "%s: %d; ", k, n[k] }'; }
 
-# While a guest runs: its key is where its worker has it. 16 bytes elsewhere, a register that was saved, are told
+keys='key|key-piece|register|schedule'
+# While a guest runs its key is where its worker has it, and in registers of its threads that the kernel or Xen saved
 key_is_the_workers_only() {
-	places alpha-runs alpha >"$work/places"
-	cat "$work/places"
-	cp "$work/places" "$answers/places"
-	say "places of the key: $(awk '{ n[$3 " in " $5]++ } END { for (k in n) printf "%s: %d; ", k, n[k] }' "$work/places")"
-	check key-found-while-it-runs [ "$(found alpha-runs key alpha)" -ge 2 ]
-	check schedules-found-while-it-runs [ "$(found alpha-runs schedule alpha)" -ge 3 ]
+	places alpha-runs alpha "$keys" >"$work/places"
+	say "places of alpha's key: $(by_owner <"$work/places")"
+	check key-found-while-it-runs [ "$(found alpha-runs key alpha)" -ge 3 ]
+	check schedules-found-while-it-runs [ "$(found alpha-runs schedule alpha)" -ge 4 ]
 	check marker-found-while-it-runs [ "$(found alpha-runs marker alpha)" -ge 1000 ]
-	is all-places-known "$(wc -l <"$work/places")" \
-		$(($(found alpha-runs key alpha) + $(found alpha-runs key-piece alpha) + $(found alpha-runs schedule alpha)))
-	is key-elsewhere "$(awk '$5 ~ /^(dom0-frame|not-dom0)/ && $4 > 16' "$work/places" | xargs)" ""
+	is all-places-known "$(wc -l <"$work/places")" "$(awk '$1 == "sum" && $2 ~ kinds && $3 == "alpha" { n += $4 }
+		END { print n + 0 }' kinds="^($keys)\$" "$answers/alpha-runs")"
+	is key-elsewhere "$(awk '$5 ~ /^(dom0-|not-dom0)/ && $3 != "register"' "$work/places" | xargs)" ""
+	is key-in-memory-that-is-not-secret "$(awk '$5 !~ /^(dom0-|not-dom0|\/secretmem)/' "$work/places" | xargs)" ""
+	is schedules-of-strangers "$(strangers alpha-runs | xargs)" ""
 }
 
 # ---- the first boot ----
@@ -157,11 +183,11 @@ begin() {
 	[ -n "$DAEMON" ] || exit 1
 }
 
-# Each time when somebody ended, in the long form; else when all have
-look_after() { [ -z "$LONG" ] || { look memory "$1" && "${2:-nothing_remains_of_ended}" "$1"; }; }
-# Those that run are not meant
-nothing_remains_of_ended() {
-	is "$1-remains" "$(remains "$1" | grep -oE '[a-z-]+ of [a-z]+: [0-9]+' | grep -vE " of ($running):" | xargs)" ""
+# In the long form each time when somebody ended, else when all have
+look_after() { # NAME...
+	[ -n "$LONG" ] || return 0
+	look memory "after-${ending[$1]}"
+	nothing_remains "after-${ending[$1]}" "$@"
 }
 
 first_four() {
@@ -169,15 +195,12 @@ first_four() {
 	at_work alpha beta gamma
 	look memory alpha-runs
 	key_is_the_workers_only
-	running='beta|gamma|delta'
 	power_off alpha
 	look_after alpha
-	running='gamma|delta'
 	destroyed beta
-	look_after beta
-	running='delta'
+	look_after beta alpha
 	worker_killed gamma
-	look_after gamma
+	look_after gamma alpha beta
 	check kill-daemon daemon_stop KILL
 	check restart daemon_start --threads 2
 	# shellcheck disable=SC2086 # a list
@@ -185,9 +208,9 @@ first_four() {
 	power_off delta
 	is pool-empty "$(find "$POOL" -mindepth 1 | wc -l)" 0
 	look memory all-ended
-	nothing_remains all-ended
+	nothing_remains all-ended alpha beta gamma delta
 	look disks all-ended-disks
-	nothing_remains all-ended-disks
+	nothing_remains all-ended-disks alpha beta gamma delta
 }
 
 power_cut() {
@@ -196,7 +219,7 @@ power_cut() {
 	[ ! -e "$FAILED" ] || show_failure forensics
 	echo forensics >"$BED/resume"
 	sync
-	say "cut epsilon"
+	say "cut power-cut"
 	sleep 600
 	die "the power was not cut"
 }
@@ -205,29 +228,36 @@ power_cut() {
 
 after_power_cut() {
 	rm "$BED/resume"
-	check power-cut-answer answered epsilon
-	check power-cut-search-sees [ "$(found epsilon marker control)" -ge 1 ]
-	nothing_remains epsilon
+	check power-cut-answer answered power-cut
+	check power-cut-search-sees [ "$(found power-cut marker control)" -ge 1 ]
+	nothing_remains power-cut epsilon alpha beta gamma delta
 	is kernel-clears-nothing "$(grep -c init_on_free=1 /proc/cmdline)" 0
 }
 
-# counted LABEL: what was left where nothing clears it
-counted() { say "without init_on_free, after $1: $(remains "$1")"; }
+# counted LABEL [NAME]: what was left where nothing clears it, and in whose frames
+counted() {
+	say "without init_on_free, after $1: $(remains "$1")"
+	say "of ${2:-$1}: $(places "$1" "${2:-$1}" "$keys|marker|marker-piece" | by_owner)"
+}
 
 without_clearing() {
+	check frames-known-again "$tests/frames" save "$work/frames"
 	check second-daemon daemon_start --threads 2
 	life zeta
 	at_work zeta
 	worker_killed zeta
-	look_after zeta counted
 	if [ -n "$LONG" ]; then
+		look memory zeta
+		counted zeta
 		life eta
 		at_work eta
 		destroyed eta
-		look_after eta counted
+		look memory eta
+		counted eta
 		life theta
 		power_off theta
-		look_after theta counted
+		look memory theta
+		counted theta
 	fi
 	check second-daemon-stops daemon_stop
 }
@@ -240,6 +270,7 @@ leak() {
 	worker_killed leaky
 	look memory leaky
 	counted leaky
+	[ -n "$LONG" ] || counted leaky zeta
 	check leaky-key-is-found [ "$(found leaky key leaky)" -ge 1 ]
 	check leaky-schedule-is-found [ "$(found leaky schedule leaky)" -ge 1 ]
 	check leaky-marker-is-found [ "$(found leaky marker leaky)" -ge 1 ]
@@ -255,5 +286,6 @@ fi
 after_power_cut
 without_clearing
 leak
-look disks all
-nothing_remains all
+look disks all-disks
+is all-disks-nothing "$(remains all-disks)" ""
+is all-disks-schedules-of-strangers "$(strangers all-disks | xargs)" ""
