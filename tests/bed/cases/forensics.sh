@@ -38,7 +38,7 @@ for g in "${guests[@]}"; do
 done
 
 mkdir -p /etc/blkback-ephem/domains
-for g in gamma zeta leaky; do printf '[pool]\nquota=16M\n' >"/etc/blkback-ephem/domains/$g.conf"; done
+for g in gamma zeta leaky; do printf '[pool]\nquota=24M\n' >"/etc/blkback-ephem/domains/$g.conf"; done
 
 # ---- asking the host ----
 
