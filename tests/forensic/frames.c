@@ -2,15 +2,16 @@
 /*
  * frames - whose is a frame of the machine's memory?  In a PV dom0.
  *
- *     frames save FILE              writes Xen's table: what the owner calls each machine frame
- *     frames who FILE PID... <LIST  for each machine frame in LIST, in hexadecimal, a line each: the frame
- *                                   and what it is
+ *     frames save FILE                     writes Xen's table: what the owner calls each machine frame
+ *     frames who FILE FLAGS PID... <LIST   for each machine frame in LIST, in hexadecimal, a line each:
+ *                                          the frame and what it is
  *
- * A frame is dom0's if the saved table, made when there was no other domain, and today's agree about it:
- * then processes' page maps, which have dom0's numbers, tell which of them has it.  It is said to be the
- * mapping's name in /proc/PID/maps, "anonymous", or when none of those processes has it what dom0's kernel
- * uses it for (/proc/kpageflags): "dom0-free", "dom0-slab", "dom0-cache" (of files, or another process'),
- * "dom0-kernel" (all else; also what a CPU keeps of free pages); or "not-dom0".
+ * A frame is dom0's if the saved table, made when there was no other domain, and today's agree about
+ * it: then processes' page maps, which have dom0's numbers, tell which of them has it.  It is said to be
+ * the mapping's name in /proc/PID/maps, "anonymous", or when none of those processes has it what dom0's
+ * kernel used it for when FLAGS was copied from /proc/kpageflags: "dom0-free", "dom0-slab", "dom0-cache"
+ * (of files, or another process'), "dom0-kernel" (all else; also what a CPU keeps of free pages); or
+ * "not-dom0".
  */
 #include <errno.h>
 #include <error.h>
@@ -129,23 +130,23 @@ static const char *kernel_use(FILE *flags, uint64_t number)
     uint64_t bits;
 
     if (pread(fileno(flags), &bits, sizeof(bits), (off_t)(number * sizeof(bits))) != sizeof(bits))
-        error(1, errno, "/proc/kpageflags");
+        error(1, errno, "flags of frame %" PRIx64, number);
     return bits & FLAG_BUDDY  ? "dom0-free"
            : bits & FLAG_SLAB ? "dom0-slab"
            : bits & FLAG_LRU  ? "dom0-cache"
                               : "dom0-kernel";
 }
 
-static struct frame *frames_asked(const char *file, size_t *count)
+static struct frame *frames_asked(const char *file, const char *flags_file, size_t *count)
 {
     struct table now = table_now(), saved = table_saved(file, now.count);
     struct frame *frames = NULL;
-    FILE *flags = fopen("/proc/kpageflags", "re");
+    FILE *flags = fopen(flags_file, "re");
     char line[64];
     uint64_t machine;
 
     if (!flags)
-        error(1, errno, "/proc/kpageflags");
+        error(1, errno, "%s", flags_file);
     for (*count = 0; fgets(line, sizeof(line), stdin); ++*count) {
         frames = reallocarray(frames, *count + 1, sizeof(*frames));
         if (!frames || sscanf(line, "%" SCNx64, &machine) != 1 || machine >= now.count)
@@ -212,10 +213,10 @@ static void process(const char *pid, struct frame *frames, size_t count)
     fclose(pagemap);
 }
 
-static int who(const char *file, char **pids)
+static int who(const char *file, const char *flags_file, char **pids)
 {
     size_t count;
-    struct frame *frames = frames_asked(file, &count);
+    struct frame *frames = frames_asked(file, flags_file, &count);
 
     for (; *pids; pids++)
         process(*pids, frames, count);
@@ -229,8 +230,8 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && !strcmp(argv[1], "save"))
         return table_save(argv[2]);
-    if (argc >= 3 && !strcmp(argv[1], "who"))
-        return who(argv[2], argv + 3);
-    error(1, 0, "usage: frames save FILE | frames who FILE PID...");
+    if (argc >= 4 && !strcmp(argv[1], "who"))
+        return who(argv[2], argv[3], argv + 4);
+    error(1, 0, "usage: frames save FILE | frames who FILE FLAGS PID...");
     return 1;
 }

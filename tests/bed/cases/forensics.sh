@@ -52,11 +52,15 @@ answered() {
 	dd if="$BED_LOGS" bs=1M skip=255 count=1 iflag=direct status=none 2>/dev/null | tr -d '\0' >"$answers/$1"
 	grep -q "^end $1$" "$answers/$1"
 }
+# What dom0's kernel uses each frame for, as late as can be: who asks for memory afterwards gets what was free. Always
+# the same file, so that it takes no new pages.
+flags_now() { dd if=/proc/kpageflags of="$work/flags" bs=1M conv=notrunc status=none; }
 # look memory|disks LABEL: the answer is in $answers/LABEL
 look() {
 	sync
 	grep -q . "$control"
 	[ "$1" = disks ] || check "$2-xen-has-scrubbed" wait_for 120 "Xen to scrub" scrubbed
+	flags_now
 	say "look $1 $2"
 	check "$2-searched" wait_for 600 "the host's answer" answered "$2"
 	check "$2-search-sees" [ "$(found "$2" marker control)" -ge 1 ]
@@ -161,7 +165,8 @@ places() {
 	awk '$1 == "hit" && $2 ~ kinds && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' \
 		kinds="^($3)\$" name="$2" "$answers/$1" | sort >"$work/hits"
 	# shellcheck disable=SC2086,SC2046 # lists
-	cut -d' ' -f1 "$work/hits" | sort -u | "$tests/frames" who "$work/frames" $(still ${pids_of[$2]}) | sort >"$work/whose"
+	cut -d' ' -f1 "$work/hits" | sort -u |
+		"$tests/frames" who "$work/frames" "$work/flags" $(still ${pids_of[$2]}) | sort >"$work/whose"
 	join "$work/hits" "$work/whose" | sed 's/^/place /' | tee "$answers/places-$1-$2"
 }
 # Those of the processes that exist
