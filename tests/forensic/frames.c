@@ -2,16 +2,16 @@
 /*
  * frames - whose is a frame of the machine's memory?  In a PV dom0.
  *
- *     frames save FILE                     writes Xen's table: what the owner calls each machine frame
- *     frames who FILE FLAGS PID... <LIST   for each machine frame in LIST, in hexadecimal, a line each:
- *                                          the frame and what it is
+ *     frames save FILE                    writes Xen's table: what the owner calls each frame
+ *     frames who FILE FLAGS PID... <LIST  for each machine frame in LIST, in hexadecimal, a line
+ *                                         each: the frame and what it is
  *
- * A frame is dom0's if the saved table, made when there was no other domain, and today's agree about
- * it: then processes' page maps, which have dom0's numbers, tell which of them has it.  It is said to be
- * the mapping's name in /proc/PID/maps, "anonymous", or when none of those processes has it what dom0's
- * kernel used it for when FLAGS was copied from /proc/kpageflags: "dom0-free", "dom0-slab", "dom0-cache"
- * (of files, or another process'), "dom0-kernel" (all else; also what a CPU keeps of free pages); or
- * "not-dom0".
+ * A frame is dom0's if the saved table, made when there was no other domain, and today's agree
+ * about it: then processes' page maps, which have dom0's numbers, tell which of them has it.  It
+ * is said to be the mapping's name in /proc/PID/maps, "anonymous", or when none of those processes
+ * has it what dom0's kernel used it for when FLAGS was copied from /proc/kpageflags: "dom0-free",
+ * "dom0-slab", "dom0-cache" (of files, or another process'), "dom0-kernel" (all else; also what a
+ * CPU keeps of free pages); or "not-dom0".
  */
 #include <errno.h>
 #include <error.h>
