@@ -3,7 +3,7 @@
 #
 # forensics.sh - in the guest: the marker in files on two file systems, in raw blocks and in swap, each read
 # back from its disk. Told "hard" it goes on writing and reading it until somebody ends that; told "fill" it writes
-# more of it than its pool takes, eight requests at once, and never ends; told "go" it ends.
+# more of it than its pool takes, 8 MiB at once, and never ends; told "go" it ends.
 
 marker_lines 8192 >/var/tmp/marker
 check mount-xvdb mount /dev/xvdb /mnt
@@ -46,7 +46,7 @@ if [ "$word" = hard ]; then
 fi
 if [ "$word" = fill ]; then
 	for n in 1 2 3 4 5 6 7 8; do
-		marker_lines 100000 | dd of=/dev/xvdd bs=65536 seek=$((n * 100)) oflag=direct conv=notrunc iflag=fullblock &
+		marker_lines 100000 | dd of=/dev/xvdd bs=1M seek=$((n * 6)) oflag=direct conv=notrunc iflag=fullblock &
 	done
 	wait
 fi
