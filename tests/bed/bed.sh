@@ -175,6 +175,7 @@ power_on() {
 	local disk args=() machine=(-accel "tcg,thread=single" -icount "shift=0,sleep=on" -smp 1)
 	# Two CPUs for guests with two: on one, each of their IPIs waits for a turn of the scheduler.
 	[ "${BED_SMP:-1}" = 1 ] || machine=(-accel "tcg,thread=multi" -smp "$BED_SMP")
+	! looked_at || open_memory
 	for disk in dom0 bed logs; do
 		args+=(-drive "file=$run/$disk.img,if=none,id=$disk,format=raw,cache=unsafe,discard=unmap"
 			-device "virtio-blk-pci,drive=$disk,serial=$disk,iommu_platform=on,disable-legacy=on")
@@ -296,7 +297,7 @@ main() {
 	[ "$place" = 0 ] || run=$OUT/run-$((place + 1))
 	rm -rf "$run"
 	mkdir -p "$run"
-	trap 'power_off; rm -f "$run/memory"' EXIT
+	trap power_off EXIT
 	trap 'exit 130' INT TERM
 
 	started=$SECONDS

@@ -2,14 +2,15 @@
 /*
  * memscan [-n HITS] FILE... - what of guests stands in dumps of memory and in disk images?
  *
- * On stdin, a line each: "marker NAME 64-HEX-DIGITS", "key NAME 128-HEX-DIGITS", the latter as the
+ * On stdin, a line each: "marker NAME 64-HEX-DIGITS", "key NAME 192-HEX-DIGITS", the latter as the
  * forensic worker tells it (mask.h).  Says on stdout
  *     hit KIND NAME FILE OFFSET BYTES     the first HITS (100) of each kind and name
  *     sum KIND NAME COUNT                 for every marker and key, also with 0, and for what was found
  *     searched BYTES                      without holes
  * KIND is marker, marker-piece, key, key-piece (needles.h) or schedule (aes.h), whose name is that of the
- * key's guest, or unknown-AES256-HASH.  What lies inside a schedule is not told again.  Status 0, also
- * when something was found; 1: it could not search.
+ * key's guest, or unknown-AES256-HASH.  What lies inside a schedule is not told again.  A key-piece that
+ * is in the registers of a saved FPU state is called register.  Status 0, also when something was found;
+ * 1: it could not search.
  */
 #include <errno.h>
 #include <error.h>
@@ -85,6 +86,34 @@ static void found_schedule(struct search *search, const struct aes_found *aes, s
     found(search, "schedule", owner ? owner : name, at, aes->bytes);
 }
 
+/*
+ * Whether the bytes from at on are whole registers XMM0 to XMM15 in what FXSAVE and XSAVE write, which is
+ * known by its control words: FCW as Linux sets it, MXCSR so but for its flags, and its mask.
+ */
+static bool is_registers(const uint8_t *memory, size_t at, size_t bytes)
+{
+    for (size_t n = 0; n < 16 && 160 + 16 * n <= at && 16 * n + bytes <= 256; n++) {
+        const uint8_t *image = memory + at - 160 - 16 * n;
+        uint32_t mxcsr, mask;
+        memcpy(&mxcsr, image + 24, sizeof(mxcsr));
+        memcpy(&mask, image + 28, sizeof(mask));
+        if (at % 16 == 0 && image[0] == 0x7f && image[1] == 0x03 && (mxcsr & ~0x3fu) == 0x1f80 &&
+            (mask & 0xffff) == 0xffff)
+            return true;
+    }
+    return false;
+}
+
+static void found_needle(struct search *search, const uint8_t *memory, size_t at,
+                         const struct needles_found *needle)
+{
+    const char *kind = kind_names[needle->kind];
+
+    if (needle->kind == NEEDLE_KEY_PIECE && is_registers(memory, at, needle->bytes))
+        kind = "register";
+    found(search, kind, needle->name, at, needle->bytes);
+}
+
 /* From at to limit, where each of the two searches tells of what begins before; returns where to go on. */
 static size_t search_chunk(struct search *search, const uint8_t *memory, size_t at, size_t limit,
                            size_t end)
@@ -98,7 +127,7 @@ static size_t search_chunk(struct search *search, const uint8_t *memory, size_t 
             size_t n = needles_find(search->needles, memory, at, schedule, end, &needle);
             if (n >= schedule)
                 break;
-            found(search, kind_names[needle.kind], needle.name, n, needle.bytes);
+            found_needle(search, memory, n, &needle);
             at = n + needle.bytes;
         }
         if (schedule < limit) {
@@ -192,7 +221,7 @@ int main(int argc, char **argv)
     if (needles_open(&search.needles))
         error(1, ENOMEM, "memscan");
     while (fgets(line, sizeof(line), stdin))
-        if (sscanf(line, "%15s %63s %128s", verb, name, hex) != 3 ||
+        if (sscanf(line, "%15s %63s %192s", verb, name, hex) != 3 ||
             !request(&search, verb, name, hex))
             error(1, 0, "stdin: neither a marker nor a key: %.40s", line);
     for (int i = optind; i < argc; i++)

@@ -14,7 +14,6 @@
 
 #define HASH_BITS  16u
 #define TEXT_BYTES (2 * NEEDLE_MARK_BYTES)
-#define HALF_BYTES (NEEDLE_KEY_BYTES / 2)
 
 struct needle {
     uint8_t bytes[NEEDLE_BYTES];
@@ -127,15 +126,15 @@ int needles_add_marker(struct needles *needles, const char *name,
 }
 
 /* Round keys; those of a schedule that are the key itself are found as such. */
-static int needles_add_schedule(struct needles *needles, const char *name, const uint8_t *half,
+static int needles_add_schedule(struct needles *needles, const char *name, const uint8_t *key,
                                 bool inverse, bool swapped)
 {
-    size_t bytes = aes_schedule_bytes(HALF_BYTES);
+    size_t bytes = aes_schedule_bytes(AES_KEY_MOST);
     struct text *text = text_add(needles, name, bytes);
 
     if (!text)
         return -ENOMEM;
-    aes_expand(text->bytes, half, HALF_BYTES, inverse);
+    aes_expand(text->bytes, key, AES_KEY_MOST, inverse);
     if (swapped)
         aes_swap(text->bytes, bytes);
     return needles_add(needles, text, 16, NEEDLE_KEY_PIECE, NEEDLE_KEY_PIECE);
@@ -145,12 +144,12 @@ int needles_add_key(struct needles *needles, const char *name, const uint8_t key
 {
     int err = 0;
 
-    for (size_t at = 0; at < NEEDLE_KEY_BYTES && !err; at += HALF_BYTES) {
-        struct text *text = text_add(needles, name, HALF_BYTES);
+    for (size_t at = 0; at < NEEDLE_KEY_BYTES && !err; at += AES_KEY_MOST) {
+        struct text *text = text_add(needles, name, AES_KEY_MOST);
         if (!text)
             return -ENOMEM;
         text->is_key = true;
-        memcpy(text->bytes, key + at, HALF_BYTES);
+        memcpy(text->bytes, key + at, AES_KEY_MOST);
         err = needles_add(needles, text, 1, NEEDLE_KEY, NEEDLE_KEY_PIECE);
         for (unsigned int form = 0; form < 4 && !err; form++)
             err = needles_add_schedule(needles, name, key + at, form & 1, form & 2);
@@ -158,10 +157,10 @@ int needles_add_key(struct needles *needles, const char *name, const uint8_t key
     return err;
 }
 
-const char *needles_key_owner(const struct needles *needles, const uint8_t *half)
+const char *needles_key_owner(const struct needles *needles, const uint8_t *key)
 {
     for (const struct text *text = needles->texts; text; text = text->next)
-        if (text->is_key && !memcmp(text->bytes, half, HALF_BYTES))
+        if (text->is_key && !memcmp(text->bytes, key, AES_KEY_MOST))
             return text->name;
     return NULL;
 }

@@ -41,7 +41,9 @@ fi
 
 # Its processor never starts (-S), unless it is told to; what is loaded is in memory all the same
 power_on() {
-    timeout 120 qemu-system-x86_64 -accel tcg -S -m "$memory_size" -nographic -nodefaults -serial none \
+    local machine=()
+    open_memory
+    timeout 120 qemu-system-x86_64 -accel tcg -S -m "$memory_size" -nographic -nodefaults -serial none "${machine[@]}" \
         -monitor "unix:$run/monitor,server=on,wait=off" \
         -device "loader,file=$run/planted,addr=0x2000123,force-raw=on" </dev/null >"$run/qemu.log" 2>&1 &
     qemu=$!
@@ -54,9 +56,9 @@ power_on() {
 
 seed=look-$RANDOM-$RANDOM
 text=$(printf %s "$seed" | sha256sum | cut -c1-64)
-key=$(head -c 64 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
+key=$(head -c 96 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
 masked=$(perl -e 'my @k = unpack("C*", pack("H*", shift));
-    printf "%02x", $k[$_] ^ 0xa5 ^ (($_ * 37 + 11) & 255) for 0 .. 63' "$key")
+    printf "%02x", $k[$_] ^ 0xa5 ^ (($_ * 37 + 11) & 255) for 0 .. 95' "$key")
 { printf %s "$text"; perl -e 'print pack("H*", shift)' "$key"; } >"$run/planted"
 for disk in dom0 bed logs; do truncate -s 256M "$run/$disk.img"; done
 printf %s "$text" | dd of="$run/bed.img" bs=1 seek=100000000 conv=notrunc status=none
@@ -73,10 +75,18 @@ check leaves-other-lines eval '! line "case forensics"'
 check look line 'look memory first'
 check answered answered first
 check marker-in-memory has 'sum marker one 1'
-check key-in-memory has 'sum key two 2'
-check where has "hit marker one $run/memory $((0x2000123)) 64"
-check all-memory has "searched $((memory_size << 20))"
-check dump-is-gone [ ! -e "$run/memory" ]
+check key-in-memory has 'sum key two 3'
+check where has "hit marker one $(machine_memory) $((0x2000123)) 64"
+check all-memory [ "$(stat -L -c %s "$(machine_memory)")" = $((memory_size << 20)) ]
+# What the machine itself sees of it from 1 MiB on; below, firmware and the screen lie over it
+as_dumped() {
+    "$bed/monitor.pl" "$run/monitor" "pmemsave 0 $((memory_size << 20)) \"$run/memory\"" &&
+        cmp -i 1M "$run/memory" "$(machine_memory)"
+}
+check is-what-a-dump-has as_dumped
+no_copy() { [ -z "$(find "$run" -size +16M ! -name '*.img')" ]; }
+rm "$run/memory"
+check leaves-no-copy no_copy
 check look-at-disks line 'look disks second'
 check disks-answered answered second
 check marker-on-disk has 'sum marker one 1'
@@ -98,11 +108,11 @@ dead_monitor() {
     ! "$bed/monitor.pl" "$run/monitor" 'no-such-command' && ! "$bed/monitor.pl" "$run/none" cont
 }
 check monitor-fails-aloud dead_monitor
-memory_size=999999999
-check no-room line 'look memory fifth'
-check said grep -q 'FAIL host/room-for-a-dump' "$run/said"
-check no-room-answered answered fifth
-check no-room-is-no-success has failed
+machine_memory() { :; }
+check no-memory line 'look memory fifth'
+check said grep -q 'memscan: ' "$run/said"
+check no-memory-answered answered fifth
+check no-memory-is-no-success has failed
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

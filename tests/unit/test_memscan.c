@@ -258,6 +258,7 @@ static void test_needles(void)
         CU_ASSERT(found_is(needles, 77, NEEDLE_KEY_PIECE, 16, "other"));
     }
     CU_ASSERT(!strcmp(needles_key_owner(needles, key + 32), "other"));
+    CU_ASSERT(!strcmp(needles_key_owner(needles, key + 64), "other"));
     CU_ASSERT(needles_key_owner(needles, mark) == NULL);
     needles_close(needles);
 }

@@ -8,17 +8,17 @@
 # First boot, where dom0's kernel clears what it frees (init_on_free=1): nothing may remain
 #   alpha    while it runs its key is found, in frames of its worker; then it powers off
 #   beta     is destroyed in mid-I/O
-#   gamma    loses its worker
+#   gamma    loses its worker, by kill -9, while writes wait there for a pool that is full
 #   delta    loses the daemon, is taken back by another, powers off
 #   epsilon  is at work when the power is cut; then only the disks are searched
 # Second boot, without that: what remains is counted
-#   zeta     loses its worker
+#   zeta     loses its worker, likewise
 #   leaky    has a worker that wipes nothing and leaves its key in malloc's memory: it must be found
 # Each has a marker and a key of its own, so one search tells what of whom remains. The first four are there at
 # once and then end, so that no guest that starts later covers what an earlier one left; in the long form there
 # is a search after each ending, and zeta's boot has a power-off and a destroyed guest, too.
-# A marker of dom0's own must be found each time, or the search has searched nothing. Before memory is dumped
-# Xen has to have scrubbed what it got back.
+# A marker of dom0's own must be found each time, or the search has searched nothing. Before memory is searched
+# Xen has to have scrubbed what it got back, so that each find is in memory that somebody owns.
 
 tests=/usr/lib/blkback-ephem-tests
 answers=$LOGS/answers
@@ -28,10 +28,17 @@ guests=(alpha beta gamma delta epsilon zeta eta theta leaky)
 mkdir -p "$answers" "$work"
 WORKER=$tests/forensic/blkback-ephem
 
+# Under QEMU a PV guest boots in a third of the time of a PVH guest, for which it emulates nested paging. In the long
+# form alpha and beta are PVH guests
 for g in "${guests[@]}"; do
-	guest_config "$g" 192 forensics "bed.seed=$SEED-$g" "$(ephemeral xvda "$BED/bases/root.img")" \
+	type=pv
+	[[ -z $LONG || $g != @(alpha|beta) ]] || type=pvh
+	TYPE=$type guest_config "$g" 192 forensics "bed.seed=$SEED-$g" "$(ephemeral xvda "$BED/bases/root.img")" \
 		"$(ephemeral xvdb "$BED/bases/data.img")" "$(ephemeral xvdc blank:64M)" "$(ephemeral xvdd blank:64M)"
 done
+
+mkdir -p /etc/blkback-ephem/domains
+for g in gamma zeta leaky; do printf '[pool]\nquota=24M\n' >"/etc/blkback-ephem/domains/$g.conf"; done
 
 # ---- asking the host ----
 
@@ -45,27 +52,39 @@ answered() {
 	dd if="$BED_LOGS" bs=1M skip=255 count=1 iflag=direct status=none 2>/dev/null | tr -d '\0' >"$answers/$1"
 	grep -q "^end $1$" "$answers/$1"
 }
+# What dom0's kernel uses each frame for, as late as can be: who asks for memory afterwards gets what was free. Always
+# the same file, so that it takes no new pages.
+flags_now() { dd if=/proc/kpageflags of="$work/flags" bs=1M conv=notrunc status=none; }
 # look memory|disks LABEL: the answer is in $answers/LABEL
 look() {
 	sync
 	grep -q . "$control"
 	[ "$1" = disks ] || check "$2-xen-has-scrubbed" wait_for 120 "Xen to scrub" scrubbed
+	flags_now
 	say "look $1 $2"
 	check "$2-searched" wait_for 600 "the host's answer" answered "$2"
 	check "$2-search-sees" [ "$(found "$2" marker control)" -ge 1 ]
 }
 
 # found LABEL KIND NAME: how often
-found() { awk -v kind="$2" -v name="$3" '$1 == "sum" && $2 == kind && $3 == name { n = $4 } END { print n + 0 }' "$answers/$1"; }
-# remains LABEL: what was found of any guest, as words
-remains() { awk '$1 == "sum" && $3 != "control" && $3 !~ /^unknown-/ && $4 > 0 { printf "%s of %s: %d; ", $2, $3, $4 }' "$answers/$1"; }
+found() {
+	awk '$1 == "sum" && $2 == kind && $3 == name { n = $4 } END { print n + 0 }' kind="$2" name="$3" "$answers/$1"
+}
+# remains LABEL [NAME]: what was found of any guest, or of that one, as words
+remains() {
+	awk '$1 == "sum" && $3 != "control" && $3 !~ /^unknown-/ && (name == "" || $3 == name) && $4 > 0 {
+		printf "%s of %s: %d; ", $2, $3, $4 }' name="${2:-}" "$answers/$1"
+}
 # strangers LABEL: schedules of keys that nobody told us
 strangers() { awk '$1 == "sum" && $3 ~ /^unknown-/ { print $3 }' "$answers/$1" | sort; }
 
-# nothing_remains LABEL: neither of guests that were named nor a schedule of anybody's
+# nothing_remains LABEL NAME...: of those, whose endings are said; and no schedule of a key that nobody told us
+declare -A ending=([alpha]=power-off [beta]=destroy [gamma]=killed-worker [delta]=killed-daemon [epsilon]=power-cut)
 nothing_remains() {
-	is "$1-remains" "$(remains "$1")" ""
-	is "$1-schedules" "$(strangers "$1" | xargs)" ""
+	local label=$1 g
+	shift
+	for g in "$@"; do is "$label-nothing-after-${ending[$g]}" "$(remains "$label" "$g")" ""; done
+	is "$label-schedules-of-strangers" "$(strangers "$label" | xargs)" ""
 }
 
 # ---- guests ----
@@ -78,7 +97,14 @@ worker_pids() {
 	done
 }
 
-# life NAME [hard]: sets pids_of[NAME], and tells the host what to look for
+# pool_has PID...: what they wrote is on dom0's disk, 6 MiB at least
+pool_has() {
+	local file blocks=0
+	for file in $(pool_files "$@"); do blocks=$((blocks + $(stat -L -c %b "$file"))); done
+	echo "$((blocks / 2)) KiB"
+	[ "$blocks" -ge 12288 ]
+}
+# life NAME: sets pids_of[NAME], and tells the host what to look for
 declare -A pids_of
 life() {
 	local name=$1 mark key before
@@ -87,14 +113,25 @@ life() {
 	check "$name-create" guest_start "$name"
 	check "$name-written" guest_wait "$name" 400 written
 	pids_of[$name]=$(comm -13 <(cat <<<"$before") <(worker_pids | sort) | xargs)
-	key=$(tail -n "+$((mark + 1))" "$DAEMON_LOG" | sed -n 's/.*forensic worker: masked key \([0-9a-f]\{128\}\)$/\1/p')
+	key=$(tail -n "+$((mark + 1))" "$DAEMON_LOG" | sed -n 's/.*forensic worker: masked key \([0-9a-f]\{192\}\)$/\1/p')
 	is "$name-one-key" "$(wc -w <<<"$key")" 1
 	say "key $name $key"
 	say "marker $name $SEED-$name"
-	if [ "${2:-}" = hard ]; then
-		guest_tell "$name" hard
-		check "$name-in-mid-io" wait_for 60 "$name to be at work" guest_beats_beyond "$name" 2
-	fi
+	# shellcheck disable=SC2086 # a list
+	check "$name-pool-has-it" pool_has ${pids_of[$name]}
+}
+# at_work NAME...: from now on they write and read without end. Late, for each takes its part of the one CPU.
+at_work() {
+	local g
+	for g in "$@"; do guest_tell "$g" hard; done
+	for g in "$@"; do check "$g-in-mid-io" wait_for 60 "$g to be at work" guest_beats_beyond "$g" 2; done
+}
+
+# held NAME: from now on it waits for the pool with eight writes, which its worker has got already
+is_held() { [ "$(status_number "$1" held)" -ge 8 ]; }
+held() {
+	guest_tell "$1" fill
+	check "$1-writes-are-held" wait_for 120 "$1's writes to be held" is_held "$1"
 }
 
 # over NAME [broken]: nothing of its worker, its undertaker neither, and nothing of the domain is there any more
@@ -122,27 +159,37 @@ worker_killed() { # NAME
 
 # ---- whose frames ----
 
-# places LABEL NAME: each place where a key of NAME was found: "place FRAME KIND BYTES WHOSE"
+# places LABEL NAME KINDS: each place where that was found of NAME: "place FRAME KIND BYTES WHOSE", of each kind
+# the first thousand. KINDS is an extended regular expression
 places() {
-	awk '$1 == "hit" && ($2 ~ /^key/ || $2 == "schedule") && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' \
-		name="$2" "$answers/$1" | sort >"$work/hits"
-	# shellcheck disable=SC2086 # a list
-	cut -d' ' -f1 "$work/hits" | sort -u | "$tests/frames" who "$work/frames" ${pids_of[$2]} | sort >"$work/whose"
-	join "$work/hits" "$work/whose" | sed 's/^/place /'
+	awk '$1 == "hit" && $2 ~ kinds && $3 == name { printf "%x %s %s\n", $5 / 4096, $2, $6 }' \
+		kinds="^($3)\$" name="$2" "$answers/$1" | sort >"$work/hits"
+	# shellcheck disable=SC2086,SC2046 # lists
+	cut -d' ' -f1 "$work/hits" | sort -u |
+		"$tests/frames" who "$work/frames" "$work/flags" $(still ${pids_of[$2]}) | sort >"$work/whose"
+	join "$work/hits" "$work/whose" | sed 's/^/place /' | tee "$answers/places-$1-$2"
 }
+# Those of the processes that exist
+still() {
+	local pid
+	for pid in "$@"; do [ ! -e "/proc/$pid" ] || echo "$pid"; done
+}
+# by_owner <PLACES: how many where, as words
+by_owner() { awk '{ n[$3 " in " $5]++ } END { for (k in n) printf "%s: %d; ", k, n[k] }'; }
 
-# While a guest runs: its key is where its worker has it. 16 bytes elsewhere, a register that was saved, are told
+keys='key|key-piece|register|schedule'
+# While a guest runs its key is where its worker has it, and in registers of its threads that the kernel or Xen saved
 key_is_the_workers_only() {
-	places alpha-runs alpha >"$work/places"
-	cat "$work/places"
-	cp "$work/places" "$answers/places"
-	say "places of the key: $(awk '{ n[$3 " in " $5]++ } END { for (k in n) printf "%s: %d; ", k, n[k] }' "$work/places")"
-	check key-found-while-it-runs [ "$(found alpha-runs key alpha)" -ge 2 ]
-	check schedules-found-while-it-runs [ "$(found alpha-runs schedule alpha)" -ge 3 ]
+	places alpha-runs alpha "$keys" >"$work/places"
+	say "places of alpha's key: $(by_owner <"$work/places")"
+	check key-found-while-it-runs [ "$(found alpha-runs key alpha)" -ge 3 ]
+	check schedules-found-while-it-runs [ "$(found alpha-runs schedule alpha)" -ge 4 ]
 	check marker-found-while-it-runs [ "$(found alpha-runs marker alpha)" -ge 1000 ]
-	is all-places-known "$(wc -l <"$work/places")" \
-		$(($(found alpha-runs key alpha) + $(found alpha-runs key-piece alpha) + $(found alpha-runs schedule alpha)))
-	is key-elsewhere "$(awk '$5 ~ /^(dom0-frame|not-dom0)/ && $4 > 16' "$work/places" | xargs)" ""
+	is all-places-known "$(wc -l <"$work/places")" "$(awk '$1 == "sum" && $2 ~ kinds && $3 == "alpha" { n += $4 }
+		END { print n + 0 }' kinds="^($keys)\$" "$answers/alpha-runs")"
+	is key-elsewhere "$(awk '$5 ~ /^(dom0-|not-dom0)/ && $3 != "register"' "$work/places" | xargs)" ""
+	is key-in-memory-that-is-not-secret "$(awk '$5 !~ /^(dom0-|not-dom0|\/secretmem)/' "$work/places" | xargs)" ""
+	is schedules-of-strangers "$(strangers alpha-runs | xargs)" ""
 }
 
 # ---- the first boot ----
@@ -155,27 +202,25 @@ begin() {
 	[ -n "$DAEMON" ] || exit 1
 }
 
-# Each time when somebody ended, in the long form; else when all have
-look_after() { [ -z "$LONG" ] || { look memory "$1" && "${2:-nothing_remains_of_ended}" "$1"; }; }
-# Those that run are not meant
-nothing_remains_of_ended() {
-	is "$1-remains" "$(remains "$1" | grep -oE '[a-z-]+ of [a-z]+: [0-9]+' | grep -vE " of ($running):" | xargs)" ""
+# In the long form each time when somebody ended, else when all have
+look_after() { # NAME...
+	[ -n "$LONG" ] || return 0
+	look memory "after-${ending[$1]}"
+	nothing_remains "after-${ending[$1]}" "$@"
 }
 
 first_four() {
-	for g in alpha beta gamma; do life "$g" hard; done
-	life delta
+	for g in alpha beta gamma delta; do life "$g"; done
+	at_work alpha beta
+	held gamma
 	look memory alpha-runs
 	key_is_the_workers_only
-	running='beta|gamma|delta'
 	power_off alpha
 	look_after alpha
-	running='gamma|delta'
 	destroyed beta
-	look_after beta
-	running='delta'
+	look_after beta alpha
 	worker_killed gamma
-	look_after gamma
+	look_after gamma alpha beta
 	check kill-daemon daemon_stop KILL
 	check restart daemon_start --threads 2
 	# shellcheck disable=SC2086 # a list
@@ -183,17 +228,18 @@ first_four() {
 	power_off delta
 	is pool-empty "$(find "$POOL" -mindepth 1 | wc -l)" 0
 	look memory all-ended
-	nothing_remains all-ended
+	nothing_remains all-ended alpha beta gamma delta
 	look disks all-ended-disks
-	nothing_remains all-ended-disks
+	nothing_remains all-ended-disks alpha beta gamma delta
 }
 
 power_cut() {
-	life epsilon hard
+	life epsilon
+	at_work epsilon
 	[ ! -e "$FAILED" ] || show_failure forensics
 	echo forensics >"$BED/resume"
 	sync
-	say "cut epsilon"
+	say "cut power-cut"
 	sleep 600
 	die "the power was not cut"
 }
@@ -202,27 +248,36 @@ power_cut() {
 
 after_power_cut() {
 	rm "$BED/resume"
-	check power-cut-answer answered epsilon
-	check power-cut-search-sees [ "$(found epsilon marker control)" -ge 1 ]
-	nothing_remains epsilon
+	check power-cut-answer answered power-cut
+	check power-cut-search-sees [ "$(found power-cut marker control)" -ge 1 ]
+	nothing_remains power-cut epsilon alpha beta gamma delta
 	is kernel-clears-nothing "$(grep -c init_on_free=1 /proc/cmdline)" 0
 }
 
-# counted LABEL: what was left where nothing clears it
-counted() { say "without init_on_free, after $1: $(remains "$1")"; }
+# counted LABEL [NAME]: what was left where nothing clears it, and in whose frames
+counted() {
+	say "without init_on_free, after $1: $(remains "$1")"
+	say "of ${2:-$1}: $(places "$1" "${2:-$1}" "$keys|marker|marker-piece" | by_owner)"
+}
 
 without_clearing() {
+	check frames-known-again "$tests/frames" save "$work/frames"
 	check second-daemon daemon_start --threads 2
-	life zeta hard
+	life zeta
+	held zeta
 	worker_killed zeta
-	look_after zeta counted
 	if [ -n "$LONG" ]; then
-		life eta hard
+		look memory zeta
+		counted zeta
+		life eta
+		at_work eta
 		destroyed eta
-		look_after eta counted
+		look memory eta
+		counted eta
 		life theta
 		power_off theta
-		look_after theta counted
+		look memory theta
+		counted theta
 	fi
 	check second-daemon-stops daemon_stop
 }
@@ -230,10 +285,12 @@ without_clearing() {
 leak() {
 	WORKER=$tests/leaky/blkback-ephem
 	check leaky-daemon daemon_start --threads 2
-	life leaky hard
+	life leaky
+	held leaky
 	worker_killed leaky
 	look memory leaky
 	counted leaky
+	[ -n "$LONG" ] || counted leaky zeta
 	check leaky-key-is-found [ "$(found leaky key leaky)" -ge 1 ]
 	check leaky-schedule-is-found [ "$(found leaky schedule leaky)" -ge 1 ]
 	check leaky-marker-is-found [ "$(found leaky marker leaky)" -ge 1 ]
@@ -249,5 +306,6 @@ fi
 after_power_cut
 without_clearing
 leak
-look disks all
-nothing_remains all
+look disks all-disks
+is all-disks-nothing "$(remains all-disks)" ""
+is all-disks-schedules-of-strangers "$(strangers all-disks | xargs)" ""
