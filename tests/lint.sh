@@ -181,10 +181,11 @@ for f in "${sources[@]}"; do
     esac
 done
 leftover='TO''DO|FIX''ME|X''XX'
-grep -nHE "\\b($leftover)\\b" -- "${sources[@]}" | cut -d: -f1,2 |
-    sed 's/$/: a leftover: do it or drop it/' >>"$findings"
-# Of a merge, in anything we wrote
-git grep -nE '^(<{7}|>{7}) ' | cut -d: -f1,2 | sed 's/$/: a conflict that nobody settled/' >>"$findings"
+{
+    grep -nHE "\\b($leftover)\\b" -- "${sources[@]}" | cut -d: -f1,2 | sed 's/$/: a leftover: do it or drop it/'
+    # Of a merge, in anything we wrote
+    git grep -nE '^(<{7}|>{7}) ' | cut -d: -f1,2 | sed 's/$/: a conflict that nobody settled/'
+} >>"$findings"
 
 # SC1091: sourced files are looked at themselves; SC2119, SC2120: functions of theirs.
 shellcheck -f gcc -e SC1091,SC2119,SC2120 -- "${scripts[@]}" >>"$findings"
