@@ -239,7 +239,7 @@ first_four() {
 	# shellcheck disable=SC2086 # a list
 	check delta-same-worker alive ${pids_of[delta]}
 	power_off delta
-	is pool-held-by-nobody "$(find /proc/[0-9]*/fd -lname "$POOL/*" 2>/dev/null | xargs)" ""
+	is pool-held-by-nobody "$(find /proc/[0-9]*/fd -lname "$POOL/*" 2>/dev/null || true)" ""
 	look memory all-ended
 	nothing_remains all-ended alpha beta gamma delta
 	look disks all-ended-disks
