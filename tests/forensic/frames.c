@@ -192,7 +192,7 @@ static void mapping(FILE *pagemap, uint64_t from, uint64_t to, const char *name,
                                    ? bsearch(&key, frames, count, sizeof(*frames), by_number)
                                    : NULL;
             if (it)
-                snprintf(it->whose, sizeof(it->whose), "%s", name);
+                snprintf(it->whose, sizeof(it->whose), "%.*s", (int)sizeof(it->whose) - 1, name);
         }
     }
 }

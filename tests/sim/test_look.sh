@@ -78,10 +78,10 @@ check marker-in-memory has 'sum marker one 1'
 check key-in-memory has 'sum key two 3'
 check where has "hit marker one $(machine_memory) $((0x2000123)) 64"
 check all-memory [ "$(stat -L -c %s "$(machine_memory)")" = $((memory_size << 20)) ]
-# What the machine itself sees of it from 1 MiB on; below, firmware and the screen lie over it
+# What the machine itself sees of it from 1 MiB on; below, firmware and the screen lie over it. It runs since the look.
 as_dumped() {
-    "$bed/monitor.pl" "$run/monitor" "pmemsave 0 $((memory_size << 20)) \"$run/memory\"" &&
-        cmp -i 1M "$run/memory" "$(machine_memory)"
+    monitor stop && monitor "pmemsave 0 $((memory_size << 20)) \"$run/memory\"" &&
+        cmp -i 1M "$run/memory" "$(machine_memory)" && monitor cont
 }
 check is-what-a-dump-has as_dumped
 no_copy() { [ -z "$(find "$run" -size +16M ! -name '*.img')" ]; }
