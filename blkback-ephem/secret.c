@@ -55,18 +55,23 @@ static int secret_error = -EINVAL;
 static int secret_stand_in = -1; /* the file */
 static off_t secret_end;         /* of what is taken of it */
 
-/* MAP_FAILED where the kernel has none, or had it switched off. */
-static void *secret_map_hidden(size_t bytes)
+/* -ENOSYS where the kernel has none, or had it switched off; -ENOMEM above the memlock limit. */
+static int secret_map_hidden(void **out, size_t bytes)
 {
-    void *memory = MAP_FAILED;
     int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+    int err = 0;
 
     if (fd < 0)
-        return MAP_FAILED;
-    if (!ftruncate(fd, (off_t)bytes))
-        memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        return -ENOSYS;
+    void *memory = ftruncate(fd, (off_t)bytes)
+                       ? MAP_FAILED
+                       : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        err = errno == EAGAIN ? -ENOMEM : -errno;
+    else
+        *out = memory;
     close(fd);
-    return memory;
+    return err;
 }
 
 /* Before 6.3 the kernel does not know the flag. */
@@ -103,9 +108,11 @@ static int secret_map_ordinary(void **out, size_t bytes)
 
 int secret_map(void **out, size_t bytes)
 {
-    void *memory = secret_map_hidden(bytes); /* locked and left out of dumps by itself */
-    int err = memory == MAP_FAILED ? secret_map_ordinary(&memory, bytes) : 0;
+    void *memory = NULL;
+    int err = secret_map_hidden(&memory, bytes); /* locked and left out of dumps by itself */
 
+    if (err == -ENOSYS)
+        err = secret_map_ordinary(&memory, bytes);
     if (err)
         return err;
     if (madvise(memory, bytes, MADV_DONTFORK)) {
