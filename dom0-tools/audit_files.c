@@ -127,18 +127,20 @@ static int files_scan(struct files *files)
     return err;
 }
 
-/* Where a device is mounted (for writing), or "". */
-static void files_mounted(const struct audit_file *file, bool writable, char place[256])
+/* Where a device is mounted (for writing), or "".  0, or negative errno: that cannot be told. */
+static int files_mounted(const struct audit_file *file, bool writable, char place[AUDIT_PATH])
 {
     char *text = file->block ? audit_read(AT_FDCWD, "/proc/self/mountinfo") : NULL;
     struct proc_mount mount;
-    const char *at = text;
+    char *at = text;
+    int err = !file->block || text ? 0 : -errno;
 
     place[0] = '\0';
-    while (text && !proc_mount(&at, &mount))
-        if (makedev(mount.major, mount.minor) == file->dev && (mount.writable || !writable))
-            memcpy(place, mount.place, sizeof(mount.place));
+    while (text && !(err = proc_mount(&at, &mount)))
+        if (makedev(mount.major, mount.minor) == file->dev && (mount.fs_writable || !writable))
+            snprintf(place, AUDIT_PATH, "%.900s", mount.place);
     free(text);
+    return err == -ENOENT && file->block && text ? 0 : err;
 }
 
 /* Loop devices write to their file without a process.  "loop7", or "". */
@@ -173,11 +175,11 @@ static void files_judge_base(const struct files *files, size_t i, int err)
     const struct audit_disk *disk = &files->domain->disks[i];
     const struct files_base *base = &files->bases[i];
     json_t *checks = files->domain->checks;
-    char check[48], place[256], name[48], loop[32];
+    char check[48], place[AUDIT_PATH], name[48], loop[32];
 
     snprintf(check, sizeof(check), "base %s", disk->name);
     files_looped(&base->file, loop);
-    files_mounted(&base->file, true, place);
+    int unread = files_mounted(&base->file, true, place);
     if (base->written)
         audit_add(checks, AUDIT_FAIL, check, FILES_REMEDY, "the worker has %s open for writing",
                   disk->base);
@@ -197,6 +199,9 @@ static void files_judge_base(const struct files *files, size_t i, int err)
         audit_add(checks, AUDIT_UNKNOWN, check, "start the guest again, on the base that is there",
                   "the worker does not have %s open: another file took its place (%s)", disk->base,
                   base->missing ? strerror(-base->missing) : "by that name");
+    else if (unread)
+        audit_add(checks, AUDIT_UNKNOWN, check, AUDIT_AS_ROOT,
+                  "%s: whether it is mounted is not known: %s", disk->base, strerror(-unread));
     else if (err)
         audit_add(checks, AUDIT_UNKNOWN, check, AUDIT_AS_ROOT,
                   "read-only in the worker; who else has it open is not known: %s: %s",
@@ -221,9 +226,9 @@ static bool files_is_pool_device(const struct files *files, const char *spec)
 static void files_judge_device(const struct files *files, const char *spec, int err)
 {
     json_t *checks = files->domain->checks;
-    char place[256], name[48];
+    char place[AUDIT_PATH], name[48];
+    int unread = files_mounted(&files->pool.file, false, place);
 
-    files_mounted(&files->pool.file, false, place);
     if (*place)
         audit_add(checks, AUDIT_FAIL, "pool", FILES_REMEDY, "%s is mounted at %s", files->pool.link,
                   place);
@@ -236,6 +241,10 @@ static void files_judge_device(const struct files *files, const char *spec, int 
     else if (!files_is_pool_device(files, spec))
         audit_add(checks, AUDIT_FAIL, "pool", FILES_REMEDY, "it writes to %s; its pool is %s",
                   files->pool.link, spec);
+    else if (unread)
+        audit_add(checks, AUDIT_UNKNOWN, "pool", AUDIT_AS_ROOT,
+                  "%s: whether it is mounted is not known: %s", files->pool.link,
+                  strerror(-unread));
     else if (err)
         audit_add(checks, AUDIT_UNKNOWN, "pool", AUDIT_AS_ROOT,
                   "%s: who else has it open is not known: %s: %s", files->pool.link,

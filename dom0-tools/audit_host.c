@@ -99,24 +99,6 @@ static void host_swap_on(json_t *checks, const char *path)
                   "%s: whether it is encrypted cannot be told", path);
 }
 
-/* Names have blanks as \040. */
-static void host_unescape(char *name)
-{
-    char *to = name;
-
-    for (const char *from = name; *from; from++) {
-        unsigned int code;
-
-        if (from[0] == '\\' && sscanf(from + 1, "%3o", &code) == 1 && strlen(from) >= 4) {
-            *to++ = (char)code;
-            from += 3;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-}
-
 static bool host_swaps(json_t *checks)
 {
     char *text = audit_read(AT_FDCWD, "/proc/swaps");
@@ -138,7 +120,7 @@ static bool host_swaps(json_t *checks)
         line++;
         any = true;
         snprintf(path, sizeof(path), "%.*s", (int)strcspn(line, " \t\n"), line);
-        host_unescape(path);
+        proc_unescape(path);
         host_swap_on(checks, path);
     }
     if (!any)

@@ -185,7 +185,7 @@ static void sandbox_namespaces(const struct audit_domain *domain)
 }
 
 /* What is mounted in the worker's namespace: memory only, and its root cannot be written. */
-static int sandbox_mounts(const char *text, char *why, size_t size)
+static int sandbox_mounts(char *text, char *why, size_t size)
 {
     struct proc_mount mount;
     bool readonly = false, root = false;
