@@ -38,6 +38,7 @@ struct audit {
     json_t *daemon;      /* its answer to `status`, or NULL */
     char run_dir[256];
     bool swaps, init_on_free;
+    struct audit_givens givens;
     uint32_t domids[AUDIT_DOMAINS];
     size_t count;
     bool too_many;
@@ -190,6 +191,7 @@ static json_t *audit_guest(const struct audit *audit, uint32_t domid)
                                     .xs = audit->xs,
                                     .daemon = audit->daemon,
                                     .status = audit_status_of(audit, domid),
+                                    .givens = &audit->givens,
                                     .checks = json_array(),
                                     .dir = -1,
                                     .undertaker_dir = -1,
@@ -258,6 +260,7 @@ static json_t *audit_look(struct audit *audit, const char *wanted)
     }
     audit_ask_daemon(audit, host);
     audit_host(host, &audit->swaps, &audit->init_on_free);
+    audit_givens_read(audit->xs, &audit->givens);
     if (!wanted) {
         audit_want_all(audit, host);
     } else if (!audit_want_one(audit, wanted)) {
@@ -300,6 +303,7 @@ int cmd_audit(int argc, char **argv)
     if (audit) {
         xenstore_close(audit->xs);
         json_decref(audit->daemon);
+        free(audit->givens.list);
     }
     json_decref(report);
     free(audit);

@@ -264,6 +264,86 @@ base_replaced() {
     mv "$DISK/base.old" "$DISK/base" && finds 0 "" "" ""
 }
 
+# one_way NAME TEXT COMMAND...: what it does is found at the base of guest 15, by these words
+one_way() {
+    way=$1 words=$2
+    shift 2
+    "$@" || { echo "$way: cannot be done"; return 1; }
+    audit 15
+    result=0
+    [ $status = 1 ] && [ "$(rows FAIL)" = "base xvda" ] && says "base xvda" "$words" || result=1
+    return $result
+}
+
+disk_with_partition() {
+    truncate -s 64M "$DISK/disk"
+    # One partition of 32 MiB at 1 MiB
+    printf '\0\0\0\0\203\0\0\0\0\10\0\0\0\0\1\0' | dd of="$DISK/disk" bs=1 seek=446 conv=notrunc status=none
+    printf '\125\252' | dd of="$DISK/disk" bs=1 seek=510 conv=notrunc status=none
+    base_dev=$(losetup -P -f --show "$DISK/disk") && base_part=${base_dev}p1 && mkdir -p "$SIM/mnt" &&
+        sim_until 10 test -b "$base_part" && mkfs.ext4 -q "$base_part"
+}
+
+# A device that the kernel itself writes to, by way of its partition
+base_device() {
+    sim_domain 15 && disk 15 51712 "$base_dev" && finds 0 "" "" "" 15 || return 1
+    one_way mounted "is mounted read-write at $SIM/mnt" mount "$base_part" "$SIM/mnt" && umount "$SIM/mnt" || return 1
+    mount -o ro "$base_part" "$SIM/mnt" && finds 0 "" "" "" 15 || return 1
+    # Here read-only, elsewhere not
+    mount -o remount,rw "$base_part" "$SIM/mnt" && mount -o remount,bind,ro "$SIM/mnt" &&
+        one_way bound "is mounted read-write" true && umount "$SIM/mnt" || return 1
+    number=$(printf '%x:%x' $((0x$(stat -c %t "$base_part"))) $((0x$(stat -c %T "$base_part"))))
+    given=/local/domain/0/backend/vbd/16/51728
+    one_way given "is disk xvdb of domain 16, writable, by vbd" \
+        xenstore-write $given/physical-device "$number" $given/mode w $given/state 4 || return 1
+    xenstore-rm $given/mode && one_way "given without a mode" "writable" true || return 1
+    xenstore-write $given/mode r && finds 0 "" "" "" 15 || return 1
+    # A driver domain's numbers are of its own devices.
+    xenstore-rm $given && xenstore-write "/local/domain/5/backend/vbd/16/51728/physical-device" "$number" \
+        /local/domain/5/backend/vbd/16/51728/mode w && finds 0 "" "" "" 15 || return 1
+    xenstore-rm /local/domain/5/backend
+    over /proc/swaps "$(cat /proc/swaps)"$'\n'"$base_part partition 1 0 -2"$'\n'
+    one_way swap "is swap" true || return 1
+    bare /proc/swaps
+    finds 0 "" "" "" 15
+}
+
+# However long the kernel's lines are, and what is not understood is not fine.
+mounts_are_understood() {
+    long=$SIM/mnt
+    for _ in 1 2 3 4 5 6 7 8 9; do long=$long/$(printf 'x%.0s' {1..240}); done
+    mkdir -p "$long" && mount -t tmpfs none "$long" || return 1
+    one_way "behind a long line" "is mounted read-write" mount "$base_part" "$SIM/mnt" && umount "$SIM/mnt" || return 1
+    umount "$long"
+    long=$SIM/mnt/$(printf 'x%.0s' {1..200})/$(printf 'y%.0s' {1..200})
+    mkdir -p "$long" && one_way "in a long place" "is mounted read-write" mount "$base_part" "$long" &&
+        umount "$long" || return 1
+    for text in "" nonsense "$(head -c 900 /proc/1/mountinfo)"; do
+        over /proc/1/mountinfo "$text"
+        finds 1 "" "base xvda" "" 15 || return 1
+        bare /proc/1/mountinfo
+    done
+    finds 0 "" "" "" 15
+}
+
+base_below_mapper() {
+    one_way mapper "is part of /dev/dm-" dmsetup --noudevsync create "audit$$" --table "0 2048 linear $base_dev 100" || return 1
+    dmsetup --noudevsync remove "audit$$" && finds 0 "" "" "" 15
+}
+
+# Mounted under a number of its own, and of two devices only one is told there.
+base_in_btrfs() {
+    sim_domain 17 || return 1
+    for n in 0 1; do
+        truncate -s 160M "$DISK/tree$n" && tree[n]=$(losetup -f --show "$DISK/tree$n") || return 1
+    done
+    mkfs.btrfs -q -d single -m single "${tree[@]}" && btrfs device scan "${tree[@]}" || return 1
+    disk 17 51712 "${tree[0]}" && disk 17 51728 "${tree[1]}" && finds 0 "" "" "" 17 || return 1
+    mount "${tree[0]}" "$SIM/mnt" && finds 1 "base xvda,base xvdb" "" "" 17 || return 1
+    umount "$SIM/mnt"
+    finds 0 "" "" "" 17
+}
+
 # ---- memory and process ----
 
 # Two arenas, of which each has some
@@ -445,7 +525,7 @@ swaps() {
     rm -r "$device" && host /proc/swaps "$head$DISK/swap\\040file file 1 0 -2"$'\n' 1 "dom0 swap" "$loose" || result=1
     umount /sys/dev/block
     [ $result = 0 ] || return 1
-    host /proc/swaps "rubbish"$'\n' 1 "dom0 swap" "$loose"
+    host /proc/swaps "rubbish"$'\n' 1 "base xvda,dom0 swap" "$loose"
 }
 
 command_line() {
@@ -549,6 +629,27 @@ if loop=$(losetup -f --show "$DISK/image" 2>/dev/null); then
     losetup -d "$loop"
 else
     skip "a device as pool" "there are no loop devices"
+fi
+if disk_with_partition 2>/dev/null; then
+    check "a base that the kernel writes to" base_device
+    check "mounts are understood" mounts_are_understood
+    if dmsetup targets >/dev/null 2>&1; then
+        check "a base below a mapped device" base_below_mapper
+    else
+        skip "a base below a mapped device" "there is no device mapper"
+    fi
+    sim_destroy 15
+else
+    skip "a base that the kernel writes to" "there are no loop devices with partitions"
+fi
+[ -z "${base_dev:-}" ] || losetup -d "$base_dev"
+if [ -n "${base_dev:-}" ] && grep -qw btrfs /proc/filesystems && command -v mkfs.btrfs >/dev/null; then
+    tree=()
+    check "a base in a btrfs" base_in_btrfs
+    sim_destroy 17
+    losetup -d "${tree[@]}"
+else
+    skip "a base in a btrfs" "there is none"
 fi
 check "dom0's swap" swaps
 check "dom0's command line" command_line
