@@ -158,7 +158,7 @@ no_such_domain() {
 vbd() {
     vbd_back=/local/domain/$2/backend/$1/1/51760
     xenstore-write "$vbd_back/mode" "$3" "$vbd_back/state" 4 "$vbd_back/params" /dev/vg/data "$vbd_back/frontend-id" 1 \
-        /libxl/1/device/vbd/51760/backend "$vbd_back" /local/domain/1/device/vbd/51760/backend "$vbd_back"
+        /libxl/1/device/vbd/51760/backend "$vbd_back" /libxl/1/device/vbd/51760/mode "$3" /local/domain/1/device/vbd/51760/backend "$vbd_back"
 }
 no_vbd() {
     xenstore-rm "$vbd_back" /libxl/1/device/vbd/51760 /local/domain/1/device/vbd/51760 2>/dev/null
@@ -175,6 +175,20 @@ plain_disks() {
     vbd vbd 0 '' && finds 1 "disk xvdd" "" "" && no_vbd && finds 0 "" "" ""
 }
 
+# It writes its backend's nodes as it likes: of what the toolstack gave it that takes nothing away.
+driver_domain_lies() {
+    note=/libxl/1/device/vbd/51760
+    vbd vbd 5 w && xenstore-write "$vbd_back/mode" r && finds 1 "disk xvdd" "" "" || return 1
+    xenstore-rm "$vbd_back/state" && finds 1 "" "disk xvdd" "" || return 1
+    xenstore-rm "$vbd_back" && finds 1 "" "disk xvdd" "" && says "disk xvdd" "has no state" || return 1
+    vbd vbd 5 r && xenstore-write "$vbd_back/mode" w && finds 0 "" "" "" || return 1
+    xenstore-rm $note/mode && xenstore-write "$vbd_back/mode" r && finds 1 "disk xvdd" "" "" || return 1
+    # The toolstack's word for another backend
+    xenstore-write $note/mode r $note/backend /local/domain/6/backend/vbd/1/51760 \
+        /local/domain/6/backend/vbd/1/51760/state 4 && finds 1 "disk xvdd" "" "" || return 1
+    xenstore-rm /local/domain/6/backend && no_vbd && finds 0 "" "" ""
+}
+
 # Each of the three sides alone is enough.
 one_side() {
     vbd vbd 0 w && xenstore-rm /libxl/1/device/vbd/51760 /local/domain/1/device/vbd/51760 &&
@@ -185,6 +199,8 @@ one_side() {
     xenstore-rm /local/domain/1/device/vbd/51760 && finds 3 "" "" "disk xvdd" && no_vbd || return 1
     # The toolstack's word, where there is nothing.
     xenstore-write /libxl/1/device/vbd/51760/backend /local/domain/9/backend/vbd/1/51760 &&
+        finds 1 "" "disk xvdd" "" && no_vbd || return 1
+    xenstore-write /libxl/1/device/vbd/51760/backend /local/domain/0/backend/vbd/1/51760 &&
         finds 3 "" "" "disk xvdd" && says "disk xvdd" "not there" && no_vbd
 }
 
@@ -592,6 +608,7 @@ check "a sound guest on a sound host" all_well
 check "the key's age is the worker's" key_is_as_old_as_its_worker
 check "domains by name, by number, or all" one_domain
 check "writable disks of others" plain_disks
+check "a driver domain's word takes nothing away" driver_domain_lies
 check "one side of xenstore is enough" one_side
 check "a script's name is not enough" forged_script
 check "a domain without disks of ours" no_disk_of_ours
