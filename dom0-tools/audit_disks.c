@@ -23,6 +23,7 @@
 
 #define DISK_REMEDY                                                                                \
     "what it writes there stays: detach it, or give it backendtype=tap and script=block-ephem"
+#define DEVICE_REMEDY "what it writes there stays: take it away"
 
 struct disk_path {
     uint32_t backend; /* domain */
@@ -42,8 +43,8 @@ struct disks {
 
 static bool disk_kind_is_other(const char *kind)
 {
-    static const char *const kinds[] = {"vif",  "console", "vfb",    "vkbd",    "vkb",
-                                        "vsnd", "vdispl",  "vinput", "pvcalls", "vtpm"};
+    static const char *const kinds[] = {"vif",  "console", "vfb",    "vkbd",   "vkb",
+                                        "vsnd", "vdispl",  "vinput", "pvcalls"};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (!strcmp(kind, kinds[i]))
@@ -55,7 +56,7 @@ static bool disk_kind_is_other(const char *kind)
 static bool disk_kind_is_way(const char *kind)
 {
     return !strcmp(kind, "9pfs") || !strcmp(kind, "pci") || !strcmp(kind, "vusb") ||
-           !strcmp(kind, "qusb");
+           !strcmp(kind, "qusb") || !strcmp(kind, "vtpm");
 }
 
 static void disk_node(const struct disk_path *at, uint32_t domid, const char *node,
@@ -167,8 +168,9 @@ static void disks_of_backends(struct disks *disks)
     free(domains);
 }
 
-/* DIR/<id>/backend names a backend.  `toolstack`: that is its word, and the guest's otherwise. */
-static void disks_named(struct disks *disks, const char *dir, bool toolstack)
+/* DIR/<id>/backend names a backend, `type` is DIR's end.  `toolstack`: that is its word, and the guest's
+ * otherwise.  What a device model gives, such as USB, has a note of the toolstack's without a backend. */
+static void disks_named(struct disks *disks, const char *dir, const char *type, bool toolstack)
 {
     const char *word = toolstack ? "/libxl" : "the guest's frontend";
     char path[DISK_PATH + 80], value[XENSTORE_VALUE], **names;
@@ -184,11 +186,15 @@ static void disks_named(struct disks *disks, const char *dir, bool toolstack)
         if (!err && !disk_parse(value, disks->domain->domid, &at)) {
             if (!disk_kind_is_other(at.kind))
                 disks_add(disks, &at);
-        } else if (strstr(dir, "/vbd")) {
+        } else if (!strcmp(type, "vbd")) {
             audit_add(disks->domain->checks, AUDIT_WARN, "frontend",
                       "a disk that nobody serves: detach it", "%s %.64s: %s %.100s", word, names[i],
                       err ? "has no proper backend node:" : "no backend of this domain:",
                       err ? strerror(-err) : value);
+        } else if (!disk_kind_is_other(type)) {
+            audit_add(disks->domain->checks, AUDIT_WARN, "device", DEVICE_REMEDY,
+                      "a %.32s device, %.64s in /libxl: data may leave the guest through it", type,
+                      names[i]);
         }
     }
     free(names);
@@ -202,7 +208,7 @@ static void disks_of_toolstack(struct disks *disks)
     unsigned int count = disks_list(disks, dir, &types);
     for (unsigned int i = 0; i < count; i++) {
         snprintf(path, sizeof(path), "%s/%.64s", dir, types[i]);
-        disks_named(disks, path, true);
+        disks_named(disks, path, types[i], true);
     }
     free(types);
 }
@@ -329,7 +335,7 @@ static void disk_judge(struct disks *disks, const struct disk_path *at)
     path_device_name(name, at->devid);
     snprintf(check, sizeof(check), "disk %s", name);
     if (disk_kind_is_way(at->kind)) {
-        audit_add(checks, AUDIT_WARN, "device", "what it writes there stays: take it away",
+        audit_add(checks, AUDIT_WARN, "device", DEVICE_REMEDY,
                   "a %s device of domain %u: data may leave the guest through it", at->kind,
                   at->backend);
         return;
@@ -379,7 +385,7 @@ void audit_disks(struct audit_domain *domain)
     disks_of_backends(disks);
     disks_of_toolstack(disks);
     snprintf(dir, sizeof(dir), "/local/domain/%u/device/vbd", domain->domid);
-    disks_named(disks, dir, false);
+    disks_named(disks, dir, "vbd", false);
     for (size_t i = 0; i < disks->count; i++)
         disk_judge(disks, &disks->paths[i]);
     if (disks->too_many)

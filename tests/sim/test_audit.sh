@@ -217,6 +217,27 @@ forged_script() {
     finds 1 "disk xvdd" "" "" && says "disk xvdd" "does not serve it" && no_vbd
 }
 
+# Ways out that are no disks; those of a device model have no backend.
+other_devices() {
+    for type in vusb vtpm 9pfs pci newkind; do
+        xenstore-write /libxl/1/device/$type/0/type DEVICEMODEL
+        finds 3 "" "" device && says device "a $type device" || return 1
+        # By a name that is not one of its own.
+        xenstore-write /libxl/1/device/$type/0/backend /local/domain/0/backend/$type/2/0
+        finds 3 "" "" device || return 1
+        xenstore-rm /libxl/1/device/$type
+    done
+    for type in vusb vtpm 9pfs pci qusb; do
+        xenstore-write /libxl/1/device/$type/0/backend /local/domain/0/backend/$type/1/0
+        finds 3 "" "" device || return 1
+        xenstore-rm /libxl/1/device/$type
+    done
+    for type in vif console vfb vkbd; do
+        xenstore-write /libxl/1/device/$type/0/backend /local/domain/0/backend/$type/1/0 /libxl/1/device/$type/1/x y
+    done
+    finds 0 "" "" "" && xenstore-rm /libxl/1/device
+}
+
 no_disk_of_ours() {
     sim_domain 3 plain || return 1
     xenstore-write /local/domain/0/backend/vbd/3/51712/mode w /local/domain/0/backend/vbd/3/51712/state 4
@@ -611,6 +632,7 @@ check "writable disks of others" plain_disks
 check "a driver domain's word takes nothing away" driver_domain_lies
 check "one side of xenstore is enough" one_side
 check "a script's name is not enough" forged_script
+check "other ways out" other_devices
 check "a domain without disks of ours" no_disk_of_ours
 check "hostile words" hostile_words
 check "a base that somebody writes" base_open_elsewhere
