@@ -174,6 +174,7 @@ static void sandbox_dumps(const struct audit_domain *domain, int process, const 
                   whose);
 }
 
+/* Dom0's are those of its first process, wherever we are ourselves. */
 static void sandbox_namespaces(const struct audit_domain *domain)
 {
     static const char *const spaces[] = {"net", "ipc", "uts", "mnt", "cgroup"};
@@ -181,11 +182,11 @@ static void sandbox_namespaces(const struct audit_domain *domain)
     int err = 0;
 
     for (size_t i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
-        snprintf(path, sizeof(path), "/proc/self/ns/%s", spaces[i]);
+        snprintf(path, sizeof(path), "/proc/1/ns/%s", spaces[i]);
         ssize_t len = readlink(path, ours, sizeof(ours) - 1);
         if (len < 0 && errno == ENOENT && strcmp(spaces[i], "mnt"))
             continue; /* the kernel has none */
-        ssize_t other = readlinkat(domain->dir, path + sizeof("/proc/self/") - 1, theirs,
+        ssize_t other = readlinkat(domain->dir, path + sizeof("/proc/1/") - 1, theirs,
                                    sizeof(theirs) - 1);
         if (len < 0 || other < 0) {
             err = -errno;
@@ -196,7 +197,7 @@ static void sandbox_namespaces(const struct audit_domain *domain)
             snprintf(shared + strlen(shared), sizeof(shared) - strlen(shared), " %s", spaces[i]);
     }
     if (*shared)
-        audit_add(domain->checks, AUDIT_FAIL, "namespaces", SANDBOX_REMEDY, "shared with us:%s",
+        audit_add(domain->checks, AUDIT_FAIL, "namespaces", SANDBOX_REMEDY, "shared with dom0:%s",
                   shared);
     else if (err)
         audit_add(domain->checks, AUDIT_UNKNOWN, "namespaces", AUDIT_AS_ROOT, "%s", strerror(-err));

@@ -475,6 +475,27 @@ careless_is_found() {
     return $result
 }
 
+# Dom0's namespaces are those of its first process, and not ours.
+elsewhere() {
+    for space in --mount --net "--pid --fork"; do
+        AUDIT_UNDER="unshare $space"
+        finds 1 "" place "" && says place "of its own" || return 1
+    done
+    AUDIT_UNDER=
+    finds 0 "" "" ""
+}
+
+# Looked at from a network of one's own, too
+worker_has_net() {
+    AUDIT_UNDER=
+    careless_is_found net 1 namespaces "" "" && says namespaces "shared with dom0: net" || return 1
+    AUDIT_UNDER="unshare --net"
+    result=0
+    careless_is_found net 1 namespaces place "" || result=1
+    AUDIT_UNDER=
+    return $result
+}
+
 # Backends that cannot be listed may have guests nobody else names.
 xenstore_in_part() {
     AUDIT_UNDER="env LD_PRELOAD=$sim_libs/careless.so CARELESS=list"
@@ -685,7 +706,7 @@ else
     check "xenstore in part" xenstore_in_part
     check "carelessness: an older kernel" careless_is_found hidden 0 "" "" ""
     check "carelessness: nothing is locked" careless_is_found unlocked 1 "key memory,locked memory" "" ""
-    check "carelessness: dom0's network" careless_is_found net 1 namespaces "" ""
+    check "carelessness: dom0's network" worker_has_net
     check "carelessness: a root that can be written" careless_is_found writable 1 root "" ""
 fi
 check "a stub domain" stub_domain
@@ -725,6 +746,8 @@ check "dom0's core files" core_patterns
 check "dumps for root" dumps_for_root
 check "hibernation" hibernation
 check "who may not look" not_root
+check "who looks from elsewhere" elsewhere
+AUDIT_UNDER=
 check "no xenstore" no_xenstore
 check "no guests" no_guests
 case_end
