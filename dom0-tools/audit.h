@@ -2,7 +2,7 @@
 /*
  * audit: what the parts of `ephemctl audit` share: the rows they add, and the domain they look at.
  * Parts: audit_disks (xenstore), audit_worker (which process, how old), audit_sandbox, audit_memory,
- * audit_files (of that process, from /proc), audit_host, audit_report (rows, table, exit status);
+ * audit_files (of that process, from /proc; with audit_writers and audit_given), audit_host, audit_report (rows, table, exit status);
  * audit_proc takes the kernel's texts apart.
  *
  * What cannot be looked at is AUDIT_UNKNOWN, never AUDIT_OK.  One thread; cmd_audit owns all.
@@ -33,6 +33,20 @@ struct audit_disk {
     char base[AUDIT_PATH]; /* of ours; "": blank */
 };
 
+/* A block device of dom0 that a guest has as a disk. */
+struct audit_given {
+    dev_t device;
+    uint32_t domid;
+    char name[32], kind[64];
+    bool writable;
+};
+
+struct audit_givens {
+    struct audit_given *list; /* free() */
+    size_t count;
+    int err; /* not all of them could be read */
+};
+
 struct audit_domain {
     uint32_t domid;
     char name[AUDIT_NAME];
@@ -40,8 +54,9 @@ struct audit_domain {
     struct xenstore *xs;  /* NULL: does not answer */
     const json_t *daemon; /* its answer to `status`, or NULL */
     const json_t *status; /* of that, this guest; or NULL */
-    const json_t *owner;  /* the guest whose worker it has: itself, or a stub domain's */
-    json_t *checks;       /* the rows go there */
+    const struct audit_givens *givens;
+    const json_t *owner; /* the guest whose worker it has: itself, or a stub domain's */
+    json_t *checks;      /* the rows go there */
     struct audit_disk disks[AUDIT_DISKS]; /* ours */
     size_t count;
     pid_t pid;          /* of the worker; 0: none */
@@ -84,6 +99,9 @@ char *audit_read(int dir, const char *name);
 
 /* For rows that say why something is unknown. */
 #define AUDIT_AS_ROOT "run ephemctl as root, in dom0"
+
+/* All that dom0 gives; `xs` may be NULL. */
+void audit_givens_read(struct xenstore *xs, struct audit_givens *givens);
 
 /* ---- the parts: each adds its rows to domain->checks ---- */
 

@@ -23,11 +23,13 @@
 
 #define DISK_REMEDY                                                                                \
     "what it writes there stays: detach it, or give it backendtype=tap and script=block-ephem"
+#define DEVICE_REMEDY "what it writes there stays: take it away"
 
 struct disk_path {
     uint32_t backend; /* domain */
     char kind[64];
     uint32_t devid;
+    char note[160]; /* the toolstack's, which names this very backend; "": none */
 };
 
 struct disks {
@@ -41,8 +43,8 @@ struct disks {
 
 static bool disk_kind_is_other(const char *kind)
 {
-    static const char *const kinds[] = {"vif",  "console", "vfb",    "vkbd",    "vkb",
-                                        "vsnd", "vdispl",  "vinput", "pvcalls", "vtpm"};
+    static const char *const kinds[] = {"vif",  "console", "vfb",    "vkbd",   "vkb",
+                                        "vsnd", "vdispl",  "vinput", "pvcalls"};
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (!strcmp(kind, kinds[i]))
@@ -54,7 +56,7 @@ static bool disk_kind_is_other(const char *kind)
 static bool disk_kind_is_way(const char *kind)
 {
     return !strcmp(kind, "9pfs") || !strcmp(kind, "pci") || !strcmp(kind, "vusb") ||
-           !strcmp(kind, "qusb");
+           !strcmp(kind, "qusb") || !strcmp(kind, "vtpm");
 }
 
 static void disk_node(const struct disk_path *at, uint32_t domid, const char *node,
@@ -70,25 +72,27 @@ static void disks_unknown(struct disks *disks, const char *what, int err)
               what, strerror(-err));
 }
 
-static bool disks_have(const struct disks *disks, const struct disk_path *at)
+static struct disk_path *disks_find(struct disks *disks, const struct disk_path *at)
 {
     for (size_t i = 0; i < disks->count; i++) {
-        const struct disk_path *known = &disks->paths[i];
+        struct disk_path *known = &disks->paths[i];
 
         if (known->backend == at->backend && known->devid == at->devid &&
             !strcmp(known->kind, at->kind))
-            return true;
+            return known;
     }
-    return false;
+    return NULL;
 }
 
 static void disks_add(struct disks *disks, const struct disk_path *at)
 {
-    if (disks_have(disks, at))
-        return;
-    if (disks->count == AUDIT_DISKS)
+    struct disk_path *known = disks_find(disks, at);
+
+    if (known && *at->note)
+        *known = *at;
+    else if (!known && disks->count == AUDIT_DISKS)
         disks->too_many = true;
-    else
+    else if (!known)
         disks->paths[disks->count++] = *at;
 }
 
@@ -164,24 +168,33 @@ static void disks_of_backends(struct disks *disks)
     free(domains);
 }
 
-/* DIR/<id>/backend names a backend.  `word`: whose word that is. */
-static void disks_named(struct disks *disks, const char *dir, const char *word)
+/* DIR/<id>/backend names a backend, `type` is DIR's end.  `toolstack`: that is its word, and the guest's
+ * otherwise.  What a device model gives, such as USB, has a note of the toolstack's without a backend. */
+static void disks_named(struct disks *disks, const char *dir, const char *type, bool toolstack)
 {
+    const char *word = toolstack ? "/libxl" : "the guest's frontend";
     char path[DISK_PATH + 80], value[XENSTORE_VALUE], **names;
     unsigned int count = disks_list(disks, dir, &names);
-    struct disk_path at;
 
     for (unsigned int i = 0; i < count; i++) {
+        struct disk_path at = {.note = ""};
+
+        if (toolstack)
+            snprintf(at.note, sizeof(at.note), "%.90s/%.64s", dir, names[i]);
         snprintf(path, sizeof(path), "%s/%.64s/backend", dir, names[i]);
         int err = xenstore_read(disks->domain->xs, path, value, sizeof(value));
         if (!err && !disk_parse(value, disks->domain->domid, &at)) {
             if (!disk_kind_is_other(at.kind))
                 disks_add(disks, &at);
-        } else if (strstr(dir, "/vbd")) {
+        } else if (!strcmp(type, "vbd")) {
             audit_add(disks->domain->checks, AUDIT_WARN, "frontend",
                       "a disk that nobody serves: detach it", "%s %.64s: %s %.100s", word, names[i],
                       err ? "has no proper backend node:" : "no backend of this domain:",
                       err ? strerror(-err) : value);
+        } else if (!disk_kind_is_other(type)) {
+            audit_add(disks->domain->checks, AUDIT_WARN, "device", DEVICE_REMEDY,
+                      "a %.32s device, %.64s in /libxl: data may leave the guest through it", type,
+                      names[i]);
         }
     }
     free(names);
@@ -195,7 +208,7 @@ static void disks_of_toolstack(struct disks *disks)
     unsigned int count = disks_list(disks, dir, &types);
     for (unsigned int i = 0; i < count; i++) {
         snprintf(path, sizeof(path), "%s/%.64s", dir, types[i]);
-        disks_named(disks, path, "/libxl");
+        disks_named(disks, path, types[i], true);
     }
     free(types);
 }
@@ -283,20 +296,26 @@ static void disk_of_ours(struct disks *disks, const struct disk_path *at, const 
 static bool disk_is_referred(struct disks *disks, const struct disk_path *at)
 {
     char path[DISK_PATH], value[XENSTORE_VALUE], wanted[DISK_PATH];
-    uint32_t ids[2] = {disks->domain->domid, at->devid};
+
+    if (at->backend == disks->self || *at->note)
+        return true;
+    disk_node(at, disks->domain->domid, "", wanted);
+    wanted[strlen(wanted) - 1] = '\0';
+    snprintf(path, sizeof(path), "/local/domain/%u/device/vbd/%u/backend", disks->domain->domid,
+             at->devid);
+    return !xenstore_read(disks->domain->xs, path, value, sizeof(value)) && !strcmp(value, wanted);
+}
+
+/* A driver domain owns its backend's nodes: there only what the toolstack wrote down for itself tells. */
+static bool disk_is_readonly(struct disks *disks, const struct disk_path *at)
+{
+    char path[DISK_PATH], mode[XENSTORE_VALUE];
 
     if (at->backend == disks->self)
-        return true;
-    disk_node(at, ids[0], "", wanted);
-    wanted[strlen(wanted) - 1] = '\0';
-    for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof(path),
-                 i ? "/local/domain/%u/device/vbd/%u/backend" : "/libxl/%u/device/vbd/%u/backend",
-                 ids[0], ids[1]);
-        if (!xenstore_read(disks->domain->xs, path, value, sizeof(value)) && !strcmp(value, wanted))
-            return true;
-    }
-    return false;
+        return !strcmp(disk_read(disks, at, "mode", mode), "r");
+    snprintf(path, sizeof(path), "%s/mode", at->note);
+    return *at->note && !xenstore_read(disks->domain->xs, path, mode, sizeof(mode)) &&
+           !strcmp(mode, "r");
 }
 
 /* Without a state nobody can connect to it. */
@@ -311,24 +330,29 @@ static bool disk_is_there(struct disks *disks, const struct disk_path *at)
 static void disk_judge(struct disks *disks, const struct disk_path *at)
 {
     json_t *checks = disks->domain->checks;
-    char check[48], name[32], mode[XENSTORE_VALUE], params[XENSTORE_VALUE];
+    char check[48], name[32], params[XENSTORE_VALUE];
 
     path_device_name(name, at->devid);
     snprintf(check, sizeof(check), "disk %s", name);
     if (disk_kind_is_way(at->kind)) {
-        audit_add(checks, AUDIT_WARN, "device", "what it writes there stays: take it away",
+        audit_add(checks, AUDIT_WARN, "device", DEVICE_REMEDY,
                   "a %s device of domain %u: data may leave the guest through it", at->kind,
                   at->backend);
         return;
     }
-    disk_read(disks, at, "mode", mode);
-    bool readonly = !strcmp(mode, "r");
+    bool readonly = disk_is_readonly(disks, at), there = disk_is_there(disks, at);
     if (disk_is_ours(disks, at)) {
         disk_of_ours(disks, at, check, readonly);
         return;
     }
     disk_read(disks, at, "params", params);
-    if (!disk_is_there(disks, at))
+    if (!there && at->backend != disks->self && *at->note && !readonly)
+        audit_add(
+            checks, AUDIT_UNKNOWN, check, "see what that domain is doing",
+            "writable by the toolstack's notes, but %s of domain %u has no state: who serves it "
+            "is not known",
+            at->kind, at->backend);
+    else if (!there)
         audit_add(checks, AUDIT_WARN, check, "a disk that nobody serves: detach it",
                   "names a backend that is not there: %s of domain %u", at->kind, at->backend);
     else if (!disk_is_referred(disks, at))
@@ -361,7 +385,7 @@ void audit_disks(struct audit_domain *domain)
     disks_of_backends(disks);
     disks_of_toolstack(disks);
     snprintf(dir, sizeof(dir), "/local/domain/%u/device/vbd", domain->domid);
-    disks_named(disks, dir, "the guest's frontend");
+    disks_named(disks, dir, "vbd", false);
     for (size_t i = 0; i < disks->count; i++)
         disk_judge(disks, &disks->paths[i]);
     if (disks->too_many)

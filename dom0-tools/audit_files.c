@@ -13,11 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "audit_fds.h"
-#include "audit_proc.h"
+#include "audit_writers.h"
 #include "ephemctl.h"
 
 #define FILES_REMEDY "destroy the guest, and see who did that"
@@ -127,57 +126,19 @@ static int files_scan(struct files *files)
     return err;
 }
 
-/* Where a device is mounted (for writing), or "". */
-static void files_mounted(const struct audit_file *file, bool writable, char place[256])
-{
-    char *text = file->block ? audit_read(AT_FDCWD, "/proc/self/mountinfo") : NULL;
-    struct proc_mount mount;
-    const char *at = text;
-
-    place[0] = '\0';
-    while (text && !proc_mount(&at, &mount))
-        if (makedev(mount.major, mount.minor) == file->dev && (mount.writable || !writable))
-            memcpy(place, mount.place, sizeof(mount.place));
-    free(text);
-}
-
-/* Loop devices write to their file without a process.  "loop7", or "". */
-static void files_looped(const struct audit_file *file, char name[32])
-{
-    DIR *blocks = opendir("/sys/block");
-
-    name[0] = '\0';
-    for (struct dirent *at; blocks && (at = readdir(blocks));) {
-        struct audit_file behind;
-        char path[300];
-
-        snprintf(path, sizeof(path), "%s/loop/backing_file", at->d_name);
-        char *backing = audit_read(dirfd(blocks), path);
-        if (!backing)
-            continue;
-        backing[strcspn(backing, "\n")] = '\0';
-        snprintf(path, sizeof(path), "%s/ro", at->d_name);
-        char *readonly = audit_read(dirfd(blocks), path);
-        if (!audit_file_of(backing, &behind) && audit_file_same(&behind, file) &&
-            !(readonly && *readonly == '1'))
-            snprintf(name, 32, "%.31s", at->d_name);
-        free(readonly);
-        free(backing);
-    }
-    if (blocks)
-        closedir(blocks);
-}
-
 static void files_judge_base(const struct files *files, size_t i, int err)
 {
     const struct audit_disk *disk = &files->domain->disks[i];
     const struct files_base *base = &files->bases[i];
     json_t *checks = files->domain->checks;
-    char check[48], place[256], name[48], loop[32];
+    char check[48], how[AUDIT_PATH], name[48];
+    const char *remedy;
 
     snprintf(check, sizeof(check), "base %s", disk->name);
-    files_looped(&base->file, loop);
-    files_mounted(&base->file, true, place);
+    int writers = base->missing
+                      ? 0
+                      : audit_writers(&base->file, files->domain->givens, false, how, &remedy);
+
     if (base->written)
         audit_add(checks, AUDIT_FAIL, check, FILES_REMEDY, "the worker has %s open for writing",
                   disk->base);
@@ -185,18 +146,18 @@ static void files_judge_base(const struct files *files, size_t i, int err)
         audit_add(checks, AUDIT_FAIL, check, "end that process; destroy the guest",
                   "process %s has %s open for writing", audit_process_name(base->writer, name),
                   disk->base);
-    else if (!base->missing && *loop)
-        audit_add(checks, AUDIT_FAIL, check, "losetup -d it; destroy the guest",
-                  "%s is behind /dev/%s, which can be written", disk->base, loop);
-    else if (!base->missing && *place)
-        audit_add(checks, AUDIT_FAIL, check, "unmount it; destroy the guest",
-                  "%s is mounted read-write at %s", disk->base, place);
+    else if (writers > 0)
+        audit_add(checks, AUDIT_FAIL, check, remedy, "%s %s", disk->base, how);
     else if (!base->open && disk->closed)
         audit_add(checks, AUDIT_OK, check, NULL, "not open: the disk is not connected");
     else if (!base->open)
         audit_add(checks, AUDIT_UNKNOWN, check, "start the guest again, on the base that is there",
                   "the worker does not have %s open: another file took its place (%s)", disk->base,
                   base->missing ? strerror(-base->missing) : "by that name");
+    else if (writers)
+        audit_add(checks, AUDIT_UNKNOWN, check, AUDIT_AS_ROOT,
+                  "%s: whether the kernel writes to it is not known: %s", disk->base,
+                  strerror(-writers));
     else if (err)
         audit_add(checks, AUDIT_UNKNOWN, check, AUDIT_AS_ROOT,
                   "read-only in the worker; who else has it open is not known: %s: %s",
@@ -221,12 +182,13 @@ static bool files_is_pool_device(const struct files *files, const char *spec)
 static void files_judge_device(const struct files *files, const char *spec, int err)
 {
     json_t *checks = files->domain->checks;
-    char place[256], name[48];
+    const struct audit_file *pool = &files->pool.file;
+    char how[AUDIT_PATH], name[48];
+    const char *remedy;
+    int others = audit_writers(pool, files->domain->givens, true, how, &remedy);
 
-    files_mounted(&files->pool.file, false, place);
-    if (*place)
-        audit_add(checks, AUDIT_FAIL, "pool", FILES_REMEDY, "%s is mounted at %s", files->pool.link,
-                  place);
+    if (others > 0)
+        audit_add(checks, AUDIT_FAIL, "pool", remedy, "%s %s", files->pool.link, how);
     else if (files->other)
         audit_add(checks, AUDIT_FAIL, "pool", FILES_REMEDY, "process %s has %s open, too",
                   audit_process_name(files->other, name), files->pool.link);
@@ -236,6 +198,10 @@ static void files_judge_device(const struct files *files, const char *spec, int 
     else if (!files_is_pool_device(files, spec))
         audit_add(checks, AUDIT_FAIL, "pool", FILES_REMEDY, "it writes to %s; its pool is %s",
                   files->pool.link, spec);
+    else if (others)
+        audit_add(checks, AUDIT_UNKNOWN, "pool", AUDIT_AS_ROOT,
+                  "%s: whether the kernel has it for others is not known: %s", files->pool.link,
+                  strerror(-others));
     else if (err)
         audit_add(checks, AUDIT_UNKNOWN, "pool", AUDIT_AS_ROOT,
                   "%s: who else has it open is not known: %s: %s", files->pool.link,

@@ -99,24 +99,6 @@ static void host_swap_on(json_t *checks, const char *path)
                   "%s: whether it is encrypted cannot be told", path);
 }
 
-/* Names have blanks as \040. */
-static void host_unescape(char *name)
-{
-    char *to = name;
-
-    for (const char *from = name; *from; from++) {
-        unsigned int code;
-
-        if (from[0] == '\\' && sscanf(from + 1, "%3o", &code) == 1 && strlen(from) >= 4) {
-            *to++ = (char)code;
-            from += 3;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-}
-
 static bool host_swaps(json_t *checks)
 {
     char *text = audit_read(AT_FDCWD, "/proc/swaps");
@@ -138,7 +120,7 @@ static bool host_swaps(json_t *checks)
         line++;
         any = true;
         snprintf(path, sizeof(path), "%.*s", (int)strcspn(line, " \t\n"), line);
-        host_unescape(path);
+        proc_unescape(path);
         host_swap_on(checks, path);
     }
     if (!any)
@@ -148,6 +130,37 @@ static bool host_swaps(json_t *checks)
 }
 
 /* ---- the rest ---- */
+
+/* Who runs elsewhere sees other mounts, paths, processes than dom0 has. */
+static void host_place(json_t *checks)
+{
+    static const char *const spaces[] = {"mnt", "pid", "net"};
+    char path[32], ours[64], first[64], others[32] = "";
+    int err = 0;
+
+    for (size_t i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
+        snprintf(path, sizeof(path), "/proc/self/ns/%s", spaces[i]);
+        ssize_t len = readlink(path, ours, sizeof(ours) - 1);
+        if (len < 0 && errno == ENOENT && strcmp(spaces[i], "mnt"))
+            continue; /* the kernel has none */
+        snprintf(path, sizeof(path), "/proc/1/ns/%s", spaces[i]);
+        ssize_t firsts = len < 0 ? len : readlink(path, first, sizeof(first) - 1);
+        if (firsts < 0) {
+            err = -errno;
+            continue;
+        }
+        ours[len] = first[firsts] = '\0';
+        if (strcmp(ours, first))
+            snprintf(others + strlen(others), sizeof(others) - strlen(others), " %s", spaces[i]);
+    }
+    if (*others)
+        audit_add(checks, AUDIT_UNKNOWN, "place", "run ephemctl outside of any container or unit",
+                  "ephemctl has namespaces of its own: what it sees is not dom0's:%s", others);
+    else if (err)
+        audit_add(checks, AUDIT_UNKNOWN, "place", AUDIT_AS_ROOT,
+                  "whether ephemctl is in dom0's own namespaces cannot be told: %s",
+                  strerror(-err));
+}
 
 static void host_hibernation(json_t *checks, const char *cmdline)
 {
@@ -215,6 +228,7 @@ void audit_host(json_t *checks, bool *swaps, bool *init_on_free)
 {
     char *cmdline = audit_read(AT_FDCWD, "/proc/cmdline");
 
+    host_place(checks);
     *swaps = host_swaps(checks);
     host_hibernation(checks, cmdline);
     host_cores(checks);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * audit_proc: texts of /proc, of the daemon's notes and of xenstore, taken apart.  Pure.
- * All return 0 or -ENOENT (the text has no such thing) or -EINVAL (it is not as the kernel writes it).
+ * Those with a result return 0 or -ENOENT (the text has no such thing) or -EINVAL (it is not as the kernel writes it).
  */
 #ifndef EPHEM_AUDIT_PROC_H
 #define EPHEM_AUDIT_PROC_H
@@ -44,14 +44,18 @@ int proc_word(const char *cmdline, const char *key, char *out, size_t size);
 /* What the kernel takes for a true boolean. */
 bool proc_true(const char *value);
 
-/* A line of /proc/self/mountinfo: the device, whether it can be written, where it is.  *text goes to the
- * next line; -ENOENT at the end. */
+/* Undoes \ooo, as the kernel writes blanks and backslashes in names. */
+void proc_unescape(char *name);
+
+/* A line of /proc/PID/mountinfo.  *text, which is cut into words that `out` points to, goes to the next
+ * line.  -ENOENT at the end and only there. */
 struct proc_mount {
     unsigned int major, minor;
-    bool writable;
-    char place[256], type[32];
+    bool writable;    /* here */
+    bool fs_writable; /* the file system, here or elsewhere */
+    const char *place, *type, *source;
 };
-int proc_mount(const char **text, struct proc_mount *out);
+int proc_mount(char **text, struct proc_mount *out);
 
 /* The daemon's note of a worker: "PID STARTED UUID [DOMID UUID]", the latter the stub domain's. */
 struct proc_note {

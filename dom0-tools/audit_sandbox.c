@@ -20,7 +20,7 @@
 
 struct sandbox {
     unsigned int threads;
-    unsigned int mighty;     /* with an id of root's or a capability */
+    unsigned int mighty;     /* with an id of root's, a further group or a capability */
     unsigned int unfiltered; /* without seccomp's filter, or able to gain privileges */
     unsigned int traced;
     uint64_t tracer;
@@ -33,6 +33,7 @@ static int sandbox_judge_thread(const char *status, struct sandbox *sum)
     static const char *const sets[] = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
     uint64_t ids[8], capabilities = 0, set, seccomp, privileges, tracer;
     bool root = false;
+    char groups[64];
     int err = proc_numbers(status, "Uid", ids, 4);
 
     if (!err)
@@ -47,10 +48,12 @@ static int sandbox_judge_thread(const char *status, struct sandbox *sum)
         err = proc_number(status, "NoNewPrivs", &privileges);
     if (!err)
         err = proc_number(status, "TracerPid", &tracer);
-    if (err)
-        return err;
+    int more = proc_field(status, "Groups", groups, sizeof(groups));
+    if (err || more == -ENOENT)
+        return err ? err : more;
     for (size_t i = 0; i < 8; i++)
         root = root || !ids[i];
+    root = root || more || *groups;
     sum->threads++;
     sum->mighty += root || capabilities;
     sum->unfiltered += seccomp != 2 || privileges != 1;
@@ -101,11 +104,11 @@ static void sandbox_threads(const struct audit_domain *domain)
                   strerror(-sum.err));
     if (sum.mighty)
         audit_add(checks, AUDIT_FAIL, "privileges", SANDBOX_REMEDY,
-                  "%u of %u threads have an id of root's, or capabilities", sum.mighty,
-                  sum.threads);
+                  "%u of %u threads have an id of root's, further groups, or capabilities",
+                  sum.mighty, sum.threads);
     else if (!sum.err)
         audit_add(checks, AUDIT_OK, "privileges", NULL,
-                  "no id of root's and no capability in %u threads", sum.threads);
+                  "no id of root's, no further group and no capability in %u threads", sum.threads);
     if (sum.unfiltered)
         audit_add(checks, AUDIT_FAIL, "system calls", SANDBOX_REMEDY,
                   "%u of %u threads are not filtered, or may gain privileges", sum.unfiltered,
@@ -119,6 +122,19 @@ static void sandbox_threads(const struct audit_domain *domain)
                   audit_process_name((pid_t)sum.tracer, name));
     else if (!sum.err)
         audit_add(checks, AUDIT_OK, "traced", NULL, "by nobody");
+}
+
+/* Whether a process that is not to be dumped by all may be so for root: its files do not tell one from the
+ * other.  1, 0 or negative errno. */
+static int sandbox_dumps_for_root(void)
+{
+    char *text = audit_read(AT_FDCWD, "/proc/sys/fs/suid_dumpable");
+    int is = text ? *text == '2' : -errno;
+
+    if (text && (!*text || !strchr("012", *text)))
+        is = -EINVAL;
+    free(text);
+    return is;
 }
 
 /* Files of a process that may not be dumped belong to root. */
@@ -148,11 +164,17 @@ static void sandbox_dumps(const struct audit_domain *domain, int process, const 
     else if (mem.st_uid == ids[1])
         audit_add(checks, AUDIT_FAIL, "dumps", SANDBOX_REMEDY,
                   "%s is dumpable: others of its user can trace it and read its memory", whose);
+    else if ((err = sandbox_dumps_for_root()))
+        audit_add(checks, AUDIT_UNKNOWN, "dumps",
+                  err > 0 ? "sysctl fs.suid_dumpable=0; then start the guest again" : AUDIT_AS_ROOT,
+                  "%s: whether it can be dumped for root does not show: fs.suid_dumpable: %s",
+                  whose, err > 0 ? "2" : strerror(-err));
     else
         audit_add(checks, AUDIT_OK, "dumps", NULL, "%s is not dumpable, and its core limit is 0",
                   whose);
 }
 
+/* Dom0's are those of its first process, wherever we are ourselves. */
 static void sandbox_namespaces(const struct audit_domain *domain)
 {
     static const char *const spaces[] = {"net", "ipc", "uts", "mnt", "cgroup"};
@@ -160,11 +182,11 @@ static void sandbox_namespaces(const struct audit_domain *domain)
     int err = 0;
 
     for (size_t i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
-        snprintf(path, sizeof(path), "/proc/self/ns/%s", spaces[i]);
+        snprintf(path, sizeof(path), "/proc/1/ns/%s", spaces[i]);
         ssize_t len = readlink(path, ours, sizeof(ours) - 1);
         if (len < 0 && errno == ENOENT && strcmp(spaces[i], "mnt"))
             continue; /* the kernel has none */
-        ssize_t other = readlinkat(domain->dir, path + sizeof("/proc/self/") - 1, theirs,
+        ssize_t other = readlinkat(domain->dir, path + sizeof("/proc/1/") - 1, theirs,
                                    sizeof(theirs) - 1);
         if (len < 0 || other < 0) {
             err = -errno;
@@ -175,7 +197,7 @@ static void sandbox_namespaces(const struct audit_domain *domain)
             snprintf(shared + strlen(shared), sizeof(shared) - strlen(shared), " %s", spaces[i]);
     }
     if (*shared)
-        audit_add(domain->checks, AUDIT_FAIL, "namespaces", SANDBOX_REMEDY, "shared with us:%s",
+        audit_add(domain->checks, AUDIT_FAIL, "namespaces", SANDBOX_REMEDY, "shared with dom0:%s",
                   shared);
     else if (err)
         audit_add(domain->checks, AUDIT_UNKNOWN, "namespaces", AUDIT_AS_ROOT, "%s", strerror(-err));
@@ -185,7 +207,7 @@ static void sandbox_namespaces(const struct audit_domain *domain)
 }
 
 /* What is mounted in the worker's namespace: memory only, and its root cannot be written. */
-static int sandbox_mounts(const char *text, char *why, size_t size)
+static int sandbox_mounts(char *text, char *why, size_t size)
 {
     struct proc_mount mount;
     bool readonly = false, root = false;

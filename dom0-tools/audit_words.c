@@ -34,24 +34,64 @@ bool proc_true(const char *value)
            !strncasecmp(value, "on", 2);
 }
 
-/* "ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS [TAG]... - TYPE SOURCE SUPER" */
-int proc_mount(const char **text, struct proc_mount *out)
+void proc_unescape(char *name)
 {
-    char options[256], line[2048];
-    size_t len = strcspn(*text, "\n");
+    char *to = name;
 
-    if (!len)
+    for (const char *from = name; *from; from++) {
+        if (from[0] == '\\' && strspn(from + 1, "01234567") >= 3) {
+            *to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+            from += 3;
+        } else {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
+/* Cuts the next word off, which may be empty: a mount's source can be. */
+static char *proc_cut(char **at)
+{
+    char *word = *at, *blank = strchr(word, ' ');
+
+    *at = blank ? blank + 1 : word + strlen(word);
+    if (blank)
+        *blank = '\0';
+    return word;
+}
+
+/* The kernel begins mount options with one of the two; what is neither counts as writable. */
+static bool proc_is_readonly(const char *options)
+{
+    return !strncmp(options, "ro", 2) && (!options[2] || options[2] == ',');
+}
+
+/* "ID PARENT MAJOR:MINOR ROOT PLACE OPTIONS [TAG]... - TYPE SOURCE SUPER" */
+int proc_mount(char **text, struct proc_mount *out)
+{
+    char *words[6], *line = *text, *end = strchr(line, '\n'), more;
+
+    if (!*line)
         return -ENOENT;
-    snprintf(line, sizeof(line), "%.*s", (int)min_u64(len, sizeof(line)), *text);
-    *text += len + ((*text)[len] == '\n');
-    const char *type = strstr(line, " - ");
-    if (!type || len >= sizeof(line) ||
-        sscanf(line, "%*u %*u %u:%u %*s %255s %255s", &out->major, &out->minor, out->place,
-               options) != 4 ||
-        sscanf(type, " - %31s %*s %255s", out->type, line) != 2)
+    *text = end ? end + 1 : line + strlen(line);
+    if (!end)
         return -EINVAL;
-    /* The mount's own options, and those of its file system. */
-    out->writable = !strncmp(options, "rw", 2) && !strncmp(line, "rw", 2);
+    *end = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        words[i] = proc_cut(&line);
+    while (*line && strcmp(proc_cut(&line), "-"))
+        ;
+    char *type = proc_cut(&line), *source = proc_cut(&line);
+    if (sscanf(words[2], "%u:%u%c", &out->major, &out->minor, &more) != 2 || !*words[5] || !*type ||
+        !*line)
+        return -EINVAL;
+    out->fs_writable = !proc_is_readonly(line);
+    out->writable = out->fs_writable && !proc_is_readonly(words[5]);
+    proc_unescape(words[4]);
+    proc_unescape(source);
+    out->place = words[4];
+    out->type = type;
+    out->source = source;
     return 0;
 }
 

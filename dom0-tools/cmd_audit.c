@@ -38,9 +38,11 @@ struct audit {
     json_t *daemon;      /* its answer to `status`, or NULL */
     char run_dir[256];
     bool swaps, init_on_free;
+    struct audit_givens givens;
     uint32_t domids[AUDIT_DOMAINS];
     size_t count;
     bool too_many;
+    int err; /* not all that xenstore has could be read */
 };
 
 /* ---- which domains ---- */
@@ -63,38 +65,49 @@ static void audit_want(struct audit *audit, uint32_t domid)
     audit->count++;
 }
 
+/* Names below `path`; none when it is missing. */
+static unsigned int audit_list(struct audit *audit, const char *path, char ***names)
+{
+    unsigned int count = 0;
+    int err = audit->xs ? xenstore_list(audit->xs, path, names, &count) : -ENOENT;
+
+    if (!err)
+        return count;
+    *names = NULL;
+    if (err != -ENOENT)
+        audit->err = err;
+    return 0;
+}
+
 /* Whom a backend of ours, a noted worker or the daemon speaks of. */
 static void audit_want_all(struct audit *audit, json_t *checks)
 {
     static uint32_t noted[AUDIT_DOMAINS];
     size_t i, count = audit_noted(audit->run_dir, checks, noted, AUDIT_DOMAINS);
-    unsigned int names = 0;
-    char **name = NULL;
     json_t *guest;
     uint32_t domid;
+    char **name;
 
     for (i = 0; i < count; i++)
         audit_want(audit, noted[i]);
-    if (audit->xs && xenstore_list(audit->xs, PATH_BACKEND, &name, &names))
-        names = 0;
+    unsigned int names = audit_list(audit, PATH_BACKEND, &name);
     for (unsigned int n = 0; n < names; n++) {
         struct path_vbd id;
-        char path[PATH_ROOM], script[XENSTORE_VALUE];
-        unsigned int disks = 0;
-        char **disk = NULL;
+        char path[PATH_ROOM], script[XENSTORE_VALUE], **disk;
 
         if (path_parse_id(name[n], PATH_DOMIDS - 1, &id.domid))
             continue;
         snprintf(path, sizeof(path), PATH_BACKEND "/%u", id.domid);
-        if (xenstore_list(audit->xs, path, &disk, &disks))
-            disks = 0;
+        unsigned int disks = audit_list(audit, path, &disk);
         for (unsigned int d = 0; d < disks; d++) {
             if (path_parse_id(disk[d], UINT32_MAX, &id.devid))
                 continue;
             path_backend(path, &id, "script");
-            if (!xenstore_read(audit->xs, path, script, sizeof(script)) &&
-                strstr(script, "/block-ephem"))
+            int err = xenstore_read(audit->xs, path, script, sizeof(script));
+            if (!err && strstr(script, "/block-ephem"))
                 audit_want(audit, id.domid);
+            if (err && err != -ENOENT)
+                audit->err = err;
         }
         free(disk);
     }
@@ -116,23 +129,32 @@ static int audit_node(const struct audit *audit, uint32_t domid, const char *nod
     return audit->xs ? xenstore_read(audit->xs, path, out, size) : -ENOTCONN;
 }
 
-/* The domain of that name or number, and stub domains of its.  False: there is none. */
-static bool audit_want_one(struct audit *audit, const char *wanted)
+/* The domain of that number, else of that name; 0: there is none. */
+static uint32_t audit_find(const struct audit *audit, const char *wanted, char **names,
+                           unsigned int count)
 {
-    unsigned int count = 0;
-    char **names = NULL, name[AUDIT_NAME], target[16];
-    uint32_t domid, found = 0, number, of;
-
-    if (audit->xs && xenstore_list(audit->xs, "/local/domain", &names, &count))
-        count = 0;
+    uint32_t domid, number, found = 0;
+    char name[AUDIT_NAME];
     bool is_number = !path_parse_id(wanted, PATH_DOMIDS - 1, &number);
+
     for (unsigned int i = 0; i < count; i++) {
         if (path_parse_id(names[i], PATH_DOMIDS - 1, &domid) || !domid)
             continue;
-        if ((is_number && domid == number) ||
-            (!audit_node(audit, domid, "name", name, sizeof(name)) && !strcmp(name, wanted)))
+        if (is_number && domid == number)
+            return domid;
+        if (!audit_node(audit, domid, "name", name, sizeof(name)) && !strcmp(name, wanted))
             found = domid;
     }
+    return found;
+}
+
+/* That domain, and stub domains of its.  False: there is none. */
+static bool audit_want_one(struct audit *audit, const char *wanted)
+{
+    char **names, target[16];
+    unsigned int count = audit_list(audit, "/local/domain", &names);
+    uint32_t domid, of, found = audit_find(audit, wanted, names, count);
+
     for (unsigned int i = 0; i < count && found; i++)
         if (!path_parse_id(names[i], PATH_DOMIDS - 1, &domid) &&
             !audit_node(audit, domid, "target", target, sizeof(target)) &&
@@ -190,6 +212,7 @@ static json_t *audit_guest(const struct audit *audit, uint32_t domid)
                                     .xs = audit->xs,
                                     .daemon = audit->daemon,
                                     .status = audit_status_of(audit, domid),
+                                    .givens = &audit->givens,
                                     .checks = json_array(),
                                     .dir = -1,
                                     .undertaker_dir = -1,
@@ -258,14 +281,16 @@ static json_t *audit_look(struct audit *audit, const char *wanted)
     }
     audit_ask_daemon(audit, host);
     audit_host(host, &audit->swaps, &audit->init_on_free);
+    audit_givens_read(audit->xs, &audit->givens);
     if (!wanted) {
         audit_want_all(audit, host);
     } else if (!audit_want_one(audit, wanted)) {
         json_decref(host);
         json_decref(guests);
         json_t *shown = audit_clean(wanted);
-        if (err)
-            fprintf(stderr, "ephemctl audit: xenstore cannot be read: %s\n", strerror(-err));
+        if (err || audit->err)
+            fprintf(stderr, "ephemctl audit: xenstore cannot be read: %s\n",
+                    strerror(-(err ? err : audit->err)));
         else
             fprintf(stderr, "ephemctl audit: no domain '%s': see 'xl list'\n",
                     json_string_value(shown));
@@ -277,6 +302,12 @@ static json_t *audit_look(struct audit *audit, const char *wanted)
                   "more than %d: the rest was not looked at", AUDIT_DOMAINS);
     for (size_t i = 0; i < audit->count; i++)
         json_array_append_new(guests, audit_guest(audit, audit->domids[i]));
+    if (audit->xs && xenstore_lost(audit->xs))
+        audit->err = -ENOTCONN;
+    if (audit->err)
+        audit_add(host, AUDIT_UNKNOWN, "xenstore", "see whether xenstored runs",
+                  "not all of it could be read, there may be more guests: %s",
+                  strerror(-audit->err));
     return json_pack("{s:o, s:{s:o}}", "guests", guests, "host", "checks", host);
 }
 
@@ -300,6 +331,7 @@ int cmd_audit(int argc, char **argv)
     if (audit) {
         xenstore_close(audit->xs);
         json_decref(audit->daemon);
+        free(audit->givens.list);
     }
     json_decref(report);
     free(audit);

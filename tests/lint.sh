@@ -128,7 +128,7 @@ for f in "${c[@]}"; do
         dom0-tools)
             # The hotplug helper and audit speak xenstore, through the one module that may.
             [[ -f common/$header || -f dom0-tools/$header ]] ||
-                [[ " block-ephem cmd_audit audit_disks " = *" $module "* && " paths.h xs.h " = *" $header "* ]] ||
+                [[ " block-ephem cmd_audit audit_disks audit_given " = *" $module "* && " paths.h xs.h " = *" $header "* ]] ||
                 found "$f:$line: dom0-tools includes $header, which is not its own"
             ;;
         xenstore-glue)

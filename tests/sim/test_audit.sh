@@ -26,6 +26,7 @@ fi
 . "$(dirname "$0")/pairs.sh"
 
 status=
+AUDIT_UNDER=
 tracer=
 overs=0
 
@@ -40,12 +41,15 @@ bare() {
     umount "$1"
 }
 
+# The words of $AUDIT_UNDER stand before its command.
 # audit [DOMAIN]: report in $SIM/report, table in $SIM/table, $status. Both must have the same status, and neither
 # anything but printable characters and short lines.
 audit() {
-    "$B/ephemctl" audit "$@" --json >"$SIM/report" 2>"$SIM/words"
+    # shellcheck disable=SC2086 # words
+    $AUDIT_UNDER "$B/ephemctl" audit "$@" --json >"$SIM/report" 2>"$SIM/words"
     status=$?
-    "$B/ephemctl" audit "$@" >"$SIM/table" 2>>"$SIM/words"
+    # shellcheck disable=SC2086 # words
+    $AUDIT_UNDER "$B/ephemctl" audit "$@" >"$SIM/table" 2>>"$SIM/words"
     [ $? = $status ] || { echo "table and JSON end differently"; return 1; }
     cat "$SIM/table" "$SIM/words"
     jq -e . "$SIM/report" >/dev/null || return 1
@@ -138,6 +142,11 @@ one_domain() {
     finds 0 "" "" "" && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[1,2]' ] || return 1
     finds 0 "" "" "" other && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[2]' ] || return 1
     finds 0 "" "" "" 1 && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[1]' ] || return 1
+    # A number is one even where it is a name.
+    xenstore-write /local/domain/2/name 1
+    finds 0 "" "" "" 1 && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[1]' ] || return 1
+    xenstore-write /local/domain/2/name 77
+    finds 0 "" "" "" 77 && [ "$(jq -c '[.guests[].domid]' "$SIM/report")" = '[2]' ] || return 1
     sim_destroy 2
 }
 
@@ -158,7 +167,7 @@ no_such_domain() {
 vbd() {
     vbd_back=/local/domain/$2/backend/$1/1/51760
     xenstore-write "$vbd_back/mode" "$3" "$vbd_back/state" 4 "$vbd_back/params" /dev/vg/data "$vbd_back/frontend-id" 1 \
-        /libxl/1/device/vbd/51760/backend "$vbd_back" /local/domain/1/device/vbd/51760/backend "$vbd_back"
+        /libxl/1/device/vbd/51760/backend "$vbd_back" /libxl/1/device/vbd/51760/mode "$3" /local/domain/1/device/vbd/51760/backend "$vbd_back"
 }
 no_vbd() {
     xenstore-rm "$vbd_back" /libxl/1/device/vbd/51760 /local/domain/1/device/vbd/51760 2>/dev/null
@@ -175,6 +184,20 @@ plain_disks() {
     vbd vbd 0 '' && finds 1 "disk xvdd" "" "" && no_vbd && finds 0 "" "" ""
 }
 
+# It writes its backend's nodes as it likes: of what the toolstack gave it that takes nothing away.
+driver_domain_lies() {
+    note=/libxl/1/device/vbd/51760
+    vbd vbd 5 w && xenstore-write "$vbd_back/mode" r && finds 1 "disk xvdd" "" "" || return 1
+    xenstore-rm "$vbd_back/state" && finds 1 "" "disk xvdd" "" || return 1
+    xenstore-rm "$vbd_back" && finds 1 "" "disk xvdd" "" && says "disk xvdd" "has no state" || return 1
+    vbd vbd 5 r && xenstore-write "$vbd_back/mode" w && finds 0 "" "" "" || return 1
+    xenstore-rm $note/mode && xenstore-write "$vbd_back/mode" r && finds 1 "disk xvdd" "" "" || return 1
+    # The toolstack's word for another backend
+    xenstore-write $note/mode r $note/backend /local/domain/6/backend/vbd/1/51760 \
+        /local/domain/6/backend/vbd/1/51760/state 4 && finds 1 "disk xvdd" "" "" || return 1
+    xenstore-rm /local/domain/6/backend && no_vbd && finds 0 "" "" ""
+}
+
 # Each of the three sides alone is enough.
 one_side() {
     vbd vbd 0 w && xenstore-rm /libxl/1/device/vbd/51760 /local/domain/1/device/vbd/51760 &&
@@ -185,6 +208,8 @@ one_side() {
     xenstore-rm /local/domain/1/device/vbd/51760 && finds 3 "" "" "disk xvdd" && no_vbd || return 1
     # The toolstack's word, where there is nothing.
     xenstore-write /libxl/1/device/vbd/51760/backend /local/domain/9/backend/vbd/1/51760 &&
+        finds 1 "" "disk xvdd" "" && no_vbd || return 1
+    xenstore-write /libxl/1/device/vbd/51760/backend /local/domain/0/backend/vbd/1/51760 &&
         finds 3 "" "" "disk xvdd" && says "disk xvdd" "not there" && no_vbd
 }
 
@@ -199,6 +224,27 @@ forged_script() {
     vbd vbd3 0 w && xenstore-write "$vbd_back/state" 9 "$vbd_back/script" /etc/xen/scripts/block-ephem &&
         xenstore-chmod "$vbd_back/script" n0 r1 || return 1
     finds 1 "disk xvdd" "" "" && says "disk xvdd" "does not serve it" && no_vbd
+}
+
+# Ways out that are no disks; those of a device model have no backend.
+other_devices() {
+    for type in vusb vtpm 9pfs pci newkind; do
+        xenstore-write /libxl/1/device/$type/0/type DEVICEMODEL
+        finds 3 "" "" device && says device "a $type device" || return 1
+        # By a name that is not one of its own.
+        xenstore-write /libxl/1/device/$type/0/backend /local/domain/0/backend/$type/2/0
+        finds 3 "" "" device || return 1
+        xenstore-rm /libxl/1/device/$type
+    done
+    for type in vusb vtpm 9pfs pci qusb; do
+        xenstore-write /libxl/1/device/$type/0/backend /local/domain/0/backend/$type/1/0
+        finds 3 "" "" device || return 1
+        xenstore-rm /libxl/1/device/$type
+    done
+    for type in vif console vfb vkbd; do
+        xenstore-write /libxl/1/device/$type/0/backend /local/domain/0/backend/$type/1/0 /libxl/1/device/$type/1/x y
+    done
+    finds 0 "" "" "" && xenstore-rm /libxl/1/device
 }
 
 no_disk_of_ours() {
@@ -262,6 +308,89 @@ base_replaced() {
     finds 1 "" "base xvda" "" || return 1
     rm "$DISK/base" && finds 1 "" "base xvda" "" || return 1
     mv "$DISK/base.old" "$DISK/base" && finds 0 "" "" ""
+}
+
+# one_way NAME TEXT COMMAND...: what it does is found at the base of guest 15, by these words
+one_way() {
+    way=$1 words=$2
+    shift 2
+    "$@" || { echo "$way: cannot be done"; return 1; }
+    audit 15
+    result=0
+    [ $status = 1 ] && [ "$(rows FAIL)" = "base xvda" ] && says "base xvda" "$words" || result=1
+    return $result
+}
+
+disk_with_partition() {
+    truncate -s 64M "$DISK/disk"
+    # Not every kernel reads partition tables.
+    base_dev=$(losetup -P -f --show "$DISK/disk") && base_part=${base_dev}p1 && mkdir -p "$SIM/mnt" &&
+        addpart "$base_dev" 1 2048 65536 && sim_until 10 test -b "$base_part" && mkfs.ext4 -q "$base_part"
+}
+
+# A device that the kernel itself writes to, by way of its partition
+base_device() {
+    sim_domain 15 && disk 15 51712 "$base_dev" && finds 0 "" "" "" 15 || return 1
+    one_way mounted "is mounted read-write at $SIM/mnt" mount "$base_part" "$SIM/mnt" && umount "$SIM/mnt" || return 1
+    mount -o ro "$base_part" "$SIM/mnt" && finds 0 "" "" "" 15 || return 1
+    # Here read-only, elsewhere not
+    mount -o remount,rw "$base_part" "$SIM/mnt" && mount -o remount,bind,ro "$SIM/mnt" &&
+        one_way bound "is mounted read-write" true && umount "$SIM/mnt" || return 1
+    number=$(printf '%x:%x' $((0x$(stat -c %t "$base_part"))) $((0x$(stat -c %T "$base_part"))))
+    given=/local/domain/0/backend/vbd/16/51728
+    one_way given "is disk xvdb of domain 16, writable, by vbd" \
+        xenstore-write $given/physical-device "$number" $given/mode w $given/state 4 || return 1
+    xenstore-rm $given/mode && one_way "given without a mode" "writable" true || return 1
+    xenstore-write $given/mode r && finds 0 "" "" "" 15 || return 1
+    # A driver domain's numbers are of its own devices.
+    xenstore-rm $given && xenstore-write "/local/domain/5/backend/vbd/16/51728/physical-device" "$number" \
+        /local/domain/5/backend/vbd/16/51728/mode w && finds 0 "" "" "" 15 || return 1
+    xenstore-rm /local/domain/5/backend
+    over /proc/swaps "$(cat /proc/swaps)"$'\n'"$base_part partition 1 0 -2"$'\n'
+    one_way swap "is swap" true || return 1
+    bare /proc/swaps
+    finds 0 "" "" "" 15
+}
+
+# However long the kernel's lines are, and what is not understood is not fine.
+mounts_are_understood() {
+    long=$SIM/mnt
+    for _ in 1 2 3 4 5 6 7 8 9; do long=$long/$(printf 'x%.0s' {1..240}); done
+    mkdir -p "$long" && mount -t tmpfs none "$long" || return 1
+    one_way "behind a long line" "is mounted read-write" mount "$base_part" "$SIM/mnt" && umount "$SIM/mnt" || return 1
+    umount "$long"
+    long=$SIM/mnt/$(printf 'x%.0s' {1..200})/$(printf 'y%.0s' {1..200})
+    mkdir -p "$long" && one_way "in a long place" "is mounted read-write" mount "$base_part" "$long" &&
+        umount "$long" || return 1
+    for text in "" nonsense "$(head -c 900 /proc/1/mountinfo)"; do
+        over /proc/1/mountinfo "$text"
+        finds 1 "" "base xvda" "" 15 || return 1
+        bare /proc/1/mountinfo
+    done
+    finds 0 "" "" "" 15
+}
+
+# Not every kernel has a device mapper: only what sysfs would tell of one.
+base_below_mapper() {
+    mkdir -p "$SIM/holders/dm-77"
+    for device in "$base_dev" "$base_part"; do
+        holders=$(readlink -f "/sys/dev/block/$(stat -c %Hr:%Lr "$device")/holders")
+        one_way mapper "is part of /dev/dm-77" mount --bind "$SIM/holders" "$holders" && umount "$holders" || return 1
+    done
+    finds 0 "" "" "" 15
+}
+
+# Mounted under a number of its own, and of two devices only one is told there.
+base_in_btrfs() {
+    sim_domain 17 || return 1
+    for n in 0 1; do
+        truncate -s 160M "$DISK/tree$n" && tree[n]=$(losetup -f --show "$DISK/tree$n") || return 1
+    done
+    mkfs.btrfs -q -d single -m single "${tree[@]}" && btrfs device scan "${tree[@]}" || return 1
+    disk 17 51712 "${tree[0]}" && disk 17 51728 "${tree[1]}" && finds 0 "" "" "" 17 || return 1
+    mount "${tree[0]}" "$SIM/mnt" && finds 1 "base xvda,base xvdb" "" "" 17 || return 1
+    umount "$SIM/mnt"
+    finds 0 "" "" "" 17
 }
 
 # ---- memory and process ----
@@ -346,6 +475,36 @@ careless_is_found() {
     sim_destroy 7
     daemon_left && daemon_start || return 1
     rm -f "$DISK/pool/left-behind"
+    return $result
+}
+
+# Dom0's namespaces are those of its first process, and not ours.
+elsewhere() {
+    for space in --mount --net "--pid --fork"; do
+        AUDIT_UNDER="unshare $space"
+        finds 1 "" place "" && says place "of its own" || return 1
+    done
+    AUDIT_UNDER=
+    finds 0 "" "" ""
+}
+
+# Looked at from a network of one's own, too
+worker_has_net() {
+    AUDIT_UNDER=
+    careless_is_found net 1 namespaces "" "" && says namespaces "shared with dom0: net" || return 1
+    AUDIT_UNDER="unshare --net"
+    result=0
+    careless_is_found net 1 namespaces place "" || result=1
+    AUDIT_UNDER=
+    return $result
+}
+
+# Backends that cannot be listed may have guests nobody else names.
+xenstore_in_part() {
+    AUDIT_UNDER="env LD_PRELOAD=$sim_libs/careless.so CARELESS=list"
+    result=0
+    finds 1 "" xenstore "" && says xenstore "not all of it" || result=1
+    AUDIT_UNDER=
     return $result
 }
 
@@ -445,7 +604,7 @@ swaps() {
     rm -r "$device" && host /proc/swaps "$head$DISK/swap\\040file file 1 0 -2"$'\n' 1 "dom0 swap" "$loose" || result=1
     umount /sys/dev/block
     [ $result = 0 ] || return 1
-    host /proc/swaps "rubbish"$'\n' 1 "dom0 swap" "$loose"
+    host /proc/swaps "rubbish"$'\n' 1 "base xvda,dom0 swap" "$loose"
 }
 
 command_line() {
@@ -453,6 +612,14 @@ command_line() {
         host /proc/cmdline $'init_on_free=1 init_on_free=0\n' 3 "" init_on_free &&
         host /proc/cmdline $'xinit_on_free=1\n' 3 "" init_on_free &&
         host /proc/cmdline $'init_on_free=0 init_on_free=on\n' 0 "" ""
+}
+
+# Of a process that may be dumped for root the kernel shows the same as of one that may not be dumped.
+dumps_for_root() {
+    for value in 2 x ""; do
+        host /proc/sys/fs/suid_dumpable "$value" 1 dumps "" || return 1
+    done
+    host /proc/sys/fs/suid_dumpable $'1\n' 0 "" ""
 }
 
 core_patterns() {
@@ -502,6 +669,7 @@ case_begin
 over /proc/cmdline $'quiet init_on_free=1\n'
 over /proc/sys/kernel/core_pattern $'|/bin/false\n'
 over /proc/swaps $'Filename				Type		Size		Used		Priority\n'
+over /proc/sys/fs/suid_dumpable $'0\n'
 make_base "$DISK/base" 8388608
 make_base "$DISK/base7" 1048576
 sim_domain 1 && disk 1 51712 "$DISK/base" && disk 1 51728 blank:64M
@@ -512,8 +680,10 @@ check "a sound guest on a sound host" all_well
 check "the key's age is the worker's" key_is_as_old_as_its_worker
 check "domains by name, by number, or all" one_domain
 check "writable disks of others" plain_disks
+check "a driver domain's word takes nothing away" driver_domain_lies
 check "one side of xenstore is enough" one_side
 check "a script's name is not enough" forged_script
+check "other ways out" other_devices
 check "a domain without disks of ours" no_disk_of_ours
 check "hostile words" hostile_words
 check "a base that somebody writes" base_open_elsewhere
@@ -535,9 +705,11 @@ else
     check "carelessness: a worker's core files" careless_is_found cores 1 dumps "" ""
     check "carelessness: no filter" careless_is_found filter 1 "system calls" "" ""
     check "carelessness: root's" careless_is_found root 1 privileges dumps ""
+    check "carelessness: a group" careless_is_found groups 1 privileges "" ""
+    check "xenstore in part" xenstore_in_part
     check "carelessness: an older kernel" careless_is_found hidden 0 "" "" ""
     check "carelessness: nothing is locked" careless_is_found unlocked 1 "key memory,locked memory" "" ""
-    check "carelessness: dom0's network" careless_is_found net 1 namespaces "" ""
+    check "carelessness: dom0's network" worker_has_net
     check "carelessness: a root that can be written" careless_is_found writable 1 root "" ""
 fi
 check "a stub domain" stub_domain
@@ -550,11 +722,31 @@ if loop=$(losetup -f --show "$DISK/image" 2>/dev/null); then
 else
     skip "a device as pool" "there are no loop devices"
 fi
+if disk_with_partition 2>/dev/null; then
+    check "a base that the kernel writes to" base_device
+    check "mounts are understood" mounts_are_understood
+    check "a base below a mapped device" base_below_mapper
+    sim_destroy 15
+else
+    skip "a base that the kernel writes to" "there are no loop devices with partitions"
+fi
+[ -z "${base_dev:-}" ] || losetup -d "$base_dev"
+if [ -n "${base_dev:-}" ] && grep -qw btrfs /proc/filesystems && command -v mkfs.btrfs >/dev/null; then
+    tree=()
+    check "a base in a btrfs" base_in_btrfs
+    sim_destroy 17
+    losetup -d "${tree[@]}"
+else
+    skip "a base in a btrfs" "there is none"
+fi
 check "dom0's swap" swaps
 check "dom0's command line" command_line
 check "dom0's core files" core_patterns
+check "dumps for root" dumps_for_root
 check "hibernation" hibernation
 check "who may not look" not_root
+check "who looks from elsewhere" elsewhere
+AUDIT_UNDER=
 check "no xenstore" no_xenstore
 check "no guests" no_guests
 case_end

@@ -153,20 +153,59 @@ static void test_words(void)
 
 static void test_mounts(void)
 {
-    static const char text[] =
+    char text[] =
         "64 43 0:40 / / ro,nosuid - tmpfs none rw,size=4k\n"
-        "65 64 253:7 /d /mnt\\040x rw,relatime shared:1 master:2 - ext4 /dev/vda rw\n"
-        "66 64 253:8 / /ro rw - ext4 /dev/vdb ro\n";
-    const char *at = text, *bad = "1 2 3 / / rw - ext4 x rw\n", *cut = "64 43 0:40 / / ro\n";
+        "65 64 253:7 /d /mnt\\040x\\134 rw,relatime shared:1 master:2 - ext4 /dev/v\\011a rw\n"
+        "66 64 253:8 / /ro rw - ext4 /dev/vdb ro\n"
+        "67 64 253:9 / /over ro - ext4  rw,errors=continue\n"
+        "68 64 0:41 / /odd rorw - btrfs /dev/vdc rorw\n";
+    static const char *const wrong[] = {"1 2 3 / / rw - ext4 x rw\n",
+                                        "1 2 3:4x / / rw - ext4 x rw\n",
+                                        "64 43 0:40 / / ro\n",
+                                        "64 43 0:40 / / ro - ext4\n",
+                                        "64 43 0:40 / / ro - ext4 x\n",
+                                        "64 43 0:40 / / ro - ext4 x rw",
+                                        "\n64 43 0:40 / / ro - ext4 x rw\n"};
     struct proc_mount mount;
+    char *at = text;
 
     CU_ASSERT(!proc_mount(&at, &mount) && !strcmp(mount.type, "tmpfs") && !mount.writable &&
-              !strcmp(mount.place, "/"));
+              mount.fs_writable && !strcmp(mount.place, "/"));
     CU_ASSERT(!proc_mount(&at, &mount) && mount.major == 253 && mount.minor == 7 && mount.writable);
-    CU_ASSERT(!proc_mount(&at, &mount) && !mount.writable && mount.minor == 8);
+    CU_ASSERT(!strcmp(mount.place, "/mnt x\\") && !strcmp(mount.source, "/dev/v\ta"));
+    CU_ASSERT(!proc_mount(&at, &mount) && !mount.writable && !mount.fs_writable &&
+              mount.minor == 8 && !strcmp(mount.source, "/dev/vdb"));
+    CU_ASSERT(!proc_mount(&at, &mount) && !mount.writable && mount.fs_writable && !*mount.source);
+    CU_ASSERT(!proc_mount(&at, &mount) && mount.writable && mount.fs_writable);
     CU_ASSERT_EQUAL(proc_mount(&at, &mount), -ENOENT);
-    CU_ASSERT_EQUAL(proc_mount(&bad, &mount), -EINVAL);
-    CU_ASSERT_EQUAL(proc_mount(&cut, &mount), -EINVAL);
+    for (size_t i = 0; i < ROWS(wrong); i++) {
+        char *bad = strdup(wrong[i]), *from = bad;
+
+        CU_ASSERT_EQUAL(proc_mount(&from, &mount), -EINVAL);
+        free(bad);
+    }
+}
+
+/* However long a name or the options are. */
+static void test_long_mounts(void)
+{
+    static const int lengths[] = {200, 255, 256, 2000, 2100, 5000};
+    static char text[20100], filler[5001];
+    struct proc_mount mount;
+
+    for (size_t i = 0; i < ROWS(lengths); i++) {
+        char *at = text;
+
+        snprintf(filler, sizeof(filler), "%0*d", lengths[i], 0);
+        snprintf(text, sizeof(text),
+                 "1 2 0:3 / / rw - overlay none rw,lowerdir=%s\n"
+                 "4 5 253:6 / /%s rw,a=%s - ext4 /dev/%s rw\n",
+                 filler, filler, filler, filler);
+        CU_ASSERT(!proc_mount(&at, &mount) && !strcmp(mount.type, "overlay"));
+        CU_ASSERT(!proc_mount(&at, &mount) && mount.writable && mount.minor == 6 &&
+                  !strcmp(mount.place + 1, filler) && !strcmp(mount.source + 5, filler));
+        CU_ASSERT_EQUAL(proc_mount(&at, &mount), -ENOENT);
+    }
 }
 
 static void test_notes(void)
@@ -224,7 +263,7 @@ static void test_rubbish(void)
     for (int round = 0; round < 20000; round++) {
         size_t len = unit_below(&seed, 120);
         char *text = malloc(len + 1);
-        const char *at = text;
+        char *at = text;
 
         for (size_t i = 0; i < len; i++)
             text[i] = bytes[unit_below(&seed, sizeof(bytes) - 1)];
@@ -246,9 +285,10 @@ static void test_rubbish(void)
 int suite_audit(void)
 {
     static const struct unit_case cases[] = {
-        {"fields", test_fields}, {"stat", test_stat},   {"limits", test_limits},
-        {"memory", test_memory}, {"words", test_words}, {"mounts", test_mounts},
-        {"notes", test_notes},   {"bases", test_bases}, {"rubbish", test_rubbish},
+        {"fields", test_fields},           {"stat", test_stat},   {"limits", test_limits},
+        {"memory", test_memory},           {"words", test_words}, {"mounts", test_mounts},
+        {"long mounts", test_long_mounts}, {"notes", test_notes}, {"bases", test_bases},
+        {"rubbish", test_rubbish},
     };
 
     return UNIT_SUITE("audit", cases);
