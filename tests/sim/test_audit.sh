@@ -662,7 +662,7 @@ no_xenstore() {
 }
 
 no_guests() {
-    sim_destroy 1 && finds 0 "" "" "" && [ "$(jq -c .guests "$SIM/report")" = '[]' ]
+    sim_destroy 1 && sim_until 30 no_workers && finds 0 "" "" "" && [ "$(jq -c .guests "$SIM/report")" = '[]' ]
 }
 
 case_begin
