@@ -18,7 +18,7 @@ one() {
     began=$(date +%s)
     command=$here/sim/test_$1.sh
     [ "$1" != unit ] || command=$B/unit
-    timeout -k 10 "${CHECK_TIMEOUT:-300}" "$command" >"$CHECK_DIR/$1" 2>&1 </dev/null
+    timeout -k 10 "${CHECK_TIMEOUT:-900}" "$command" >"$CHECK_DIR/$1" 2>&1 </dev/null
     status=$?
     figures=$(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$CHECK_DIR/$1")
     {
