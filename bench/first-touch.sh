@@ -14,7 +14,7 @@ REPS=${REPS:-3} SECS=${SECS:-4} DEPTH=${DEPTH:-32} INTEGRITY=${INTEGRITY:-on}
 WORK=$(mktemp -d "${DIR:-/var/tmp}/ephem-bench.XXXXXX")
 trap 'rm -rf "$WORK"' EXIT
 
-median() { sort -g | sed -n "$(((REPS + 1) / 2))p"; }
+median() { sort -g | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
 raw() {
     fio --name=raw --filename="$WORK/raw" --ioengine=libaio --direct=1 --rw=randwrite --bs=4k \
@@ -35,5 +35,5 @@ echo "raw random writes        $RAW /s   ($(paste -sd' ' "$WORK/raw.txt"))"
 echo "first touch, ours        $OURS /s   ($(cut -d' ' -f1 "$WORK/ours.txt" | paste -sd' '))"
 echo "  CPU a request          $CPU us"
 echo "  blocks a pool write    $BLOCKS"
-echo "goal                     $GOAL /s: $([ "$OURS" -ge "$GOAL" ] && echo reached || echo "missed")"
+echo "goal                     $GOAL /s: $(awk -v a="$OURS" -v b="$GOAL" 'BEGIN { exit !(a >= b) }' && echo reached || echo "missed")"
 awk -v b="$BLOCKS" 'BEGIN { exit !(b >= 16) }' || { echo "fewer than 16 blocks a pool write"; exit 1; }

@@ -12,6 +12,17 @@
 #include "key.h"
 #include "secret.h"
 
+/* For programs that are linked with --wrap=mlock2: valgrind does not know it. */
+int __wrap_mlock2(const void *memory, size_t bytes, unsigned int flags);
+
+int __wrap_mlock2(const void *memory, size_t bytes, unsigned int flags)
+{
+    (void)memory;
+    (void)bytes;
+    (void)flags;
+    return 0;
+}
+
 static void check(int err, const char *what)
 {
     if (!err)

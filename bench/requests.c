@@ -34,16 +34,6 @@ struct run_io {
 
 static struct run_io ios[DEPTH];
 
-int __wrap_mlock2(const void *memory, size_t bytes, unsigned int flags);
-
-int __wrap_mlock2(const void *memory, size_t bytes, unsigned int flags)
-{
-    (void)memory;
-    (void)bytes;
-    (void)flags;
-    return 0;
-}
-
 static void run_done(struct vio *vio, int error)
 {
     struct run_io *io = container_of(vio, struct run_io, io);

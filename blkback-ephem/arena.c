@@ -12,10 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8u
-#endif
+#include "memfile.h"
 
 struct arena {
     uint8_t *memory;
@@ -28,25 +25,13 @@ struct arena {
     uint64_t free[];
 };
 
-/* Before 6.3 the kernel does not know the flag. */
-static int arena_file(size_t bytes)
-{
-    int fd = memfd_create("arena", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-
-    if (fd < 0 && errno == EINVAL)
-        fd = memfd_create("arena", MFD_CLOEXEC);
-    if (fd < 0 || !ftruncate(fd, (off_t)bytes))
-        return fd < 0 ? -errno : fd;
-    int err = -errno;
-    close(fd);
-    return err;
-}
-
 static int arena_map(struct arena *arena, size_t bytes)
 {
-    arena->fd = arena_file(bytes);
+    arena->fd = memfile_open("arena");
     if (arena->fd < 0)
         return arena->fd;
+    if (ftruncate(arena->fd, (off_t)bytes))
+        return -errno;
     arena->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, arena->fd,
                          0);
     if (arena->memory == MAP_FAILED)
@@ -206,16 +191,4 @@ void arena_trim(struct arena *arena)
 int arena_fd(const struct arena *arena)
 {
     return arena->fd;
-}
-
-void arena_bury(struct arena *arena)
-{
-    off_t end = (off_t)arena->pages * ARENA_PAGE, from, to = 0;
-
-    while (to < end && (from = lseek(arena->fd, to, SEEK_DATA)) >= 0) {
-        to = lseek(arena->fd, from, SEEK_HOLE);
-        if (to <= from)
-            to = end;
-        explicit_bzero(arena->memory + from, (size_t)(to - from));
-    }
 }

@@ -2,7 +2,7 @@
 /*
  * arena: the I/O buffers of one thread, the only place where guest data lies in the clear.  Locked
  * (on fault), left out of core dumps, page aligned for O_DIRECT, wiped as buffers come back, and given
- * back to the system when idle.  Forked children share it, so that the undertaker can wipe it.  One
+ * back to the system when idle.  Its pages are a file's, which the undertaker wipes after a crash.  One
  * thread, no locking.
  *
  * What may hold a guest's plaintext: buffers of requests of the ring and of NBD, with the edges of a
@@ -60,10 +60,7 @@ struct arena_share *arena_share(struct arena *arena);
 /* Gives the memory of an unused arena back to the system; it stays usable. */
 void arena_trim(struct arena *arena);
 
-/* The file its pages are of; it stays the arena's. */
+/* The memfile its pages are of, for whoever is to wipe them all; it stays the arena's. */
 int arena_fd(const struct arena *arena);
-
-/* In a forked child, when the parent has ended: wipes every page that there is. */
-void arena_bury(struct arena *arena);
 
 #endif

@@ -7,11 +7,13 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#include "arena.h"
 #include "cipher.h"
 #include "hv.h"
 #include "iothread.h"
@@ -25,12 +27,12 @@
 #include "undertaker.h"
 
 #define ENGINE_MAX 16u
-_Static_assert(2 * ENGINE_MAX <= UNDERTAKER_ARENAS, "an arena a thread and a lane");
+_Static_assert(2 * ENGINE_MAX + 1 <= UNDERTAKER_FILES, "an arena a thread and a lane; the key's");
 #define ARENA_MOST  (8u << 20)
 #define ARENA_LEAST (2u << 20)
 
 struct engine {
-    uint32_t count;
+    uint32_t count, poll;
     bool xen, packs;
     struct key *key;
     struct pool *pool;
@@ -89,6 +91,8 @@ static int engine_open_threads(struct engine *engine, size_t arena_bytes, char t
 
     for (uint32_t i = 0; i < engine->count && !err; i++)
         err = iothread_open(&engine->threads[i], i, arena_bytes);
+    for (uint32_t i = 0; i < engine->count && !err; i++)
+        iothread_polls(engine->threads[i], engine->poll);
     if (err == -EAGAIN)
         snprintf(text, ENGINE_TEXT,
                  "no asynchronous I/O left on this system: raise fs.aio-max-nr (sysctl)");
@@ -200,6 +204,14 @@ static int engine_acquire(struct engine *engine, const struct engine_config *con
     return err;
 }
 
+/* Who looks at a ring takes a CPU from its frontend where there is one for both. */
+static bool engine_alone(void)
+{
+    cpu_set_t cpus;
+
+    return sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2;
+}
+
 int engine_open(struct engine **out, const struct engine_config *config, char text[ENGINE_TEXT])
 {
     struct engine *engine = calloc(1, sizeof(*engine));
@@ -213,6 +225,7 @@ int engine_open(struct engine **out, const struct engine_config *config, char te
         goto out;
     }
     engine->count = config->threads;
+    engine->poll = engine_alone() ? 0 : config->poll;
     engine->xen = config->xen;
     engine->packs = config->pool.kind == POOL_RAM && config->pool.lz4;
     err = engine_acquire(engine, config, text);
@@ -242,11 +255,12 @@ static void engine_runs(void *arg)
 static int engine_start_undertaker(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->count; i++) {
-        undertaker_add(engine->undertaker, iothread_arena(engine->threads[i]));
+        undertaker_add(engine->undertaker, arena_fd(iothread_arena(engine->threads[i])));
         if (lane_arena(engine->lanes[i]))
-            undertaker_add(engine->undertaker, lane_arena(engine->lanes[i]));
+            undertaker_add(engine->undertaker, arena_fd(lane_arena(engine->lanes[i])));
     }
-    undertaker_add_file(engine->undertaker, secret_file());
+    if (!secret_is_hidden())
+        undertaker_add(engine->undertaker, secret_file());
     return undertaker_start(engine->undertaker);
 }
 

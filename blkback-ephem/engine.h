@@ -20,6 +20,7 @@ struct pump;
 
 struct engine_config {
     uint32_t threads; /* 1 to 16 */
+    uint32_t poll;    /* us: iothread_polls; with one CPU there is none */
     bool xen;
     struct pool_config pool;
     struct limit_rates rates;

@@ -35,6 +35,7 @@ static struct engine_config guest_config(const struct wire_hello *hello, int poo
 {
     struct engine_config config = {
         .threads = hello->threads,
+        .poll = hello->poll,
         .xen = true,
         .pool = {.kind = (enum pool_kind)hello->pool.kind,
                  .lz4 = hello->pool.flags & WIRE_POOL_LZ4,
@@ -53,8 +54,8 @@ static bool guest_hello_valid(const struct guest *guest, const struct wire_hello
                               const int fds[WIRE_FDS])
 {
     return !guest->engine && hello->version == WIRE_VERSION && fds[0] >= 0 && hello->threads &&
-           hello->threads <= WIRE_THREADS && hello->pool.kind <= WIRE_POOL_RAM &&
-           (hello->pool.kind == WIRE_POOL_RAM) == (fds[1] < 0);
+           hello->threads <= WIRE_THREADS && hello->poll <= WIRE_POLL &&
+           hello->pool.kind <= WIRE_POOL_RAM && (hello->pool.kind == WIRE_POOL_RAM) == (fds[1] < 0);
 }
 
 /* Drop: from here on nothing is opened, and the descriptors that come later come from the daemon. */

@@ -7,6 +7,7 @@
  */
 #include "guest_life.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -212,7 +213,10 @@ void guest_stats(struct guest *guest, uint32_t cookie)
             .errors = stats.errors,
             .blocks = stats.blocks,
             .index_bytes = stats.index_bytes,
+            .latency_ns = stats.latency_ns,
         };
+        static_assert(sizeof(msg.u.stats_volume.latency) == sizeof(stats.latency), "all classes");
+        memcpy(msg.u.stats_volume.latency, stats.latency, sizeof(stats.latency));
         guest_send(guest, &msg);
     }
     struct wire_stats_guest *g = &msg.u.stats_guest;

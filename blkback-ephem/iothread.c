@@ -3,6 +3,11 @@
  * iothread: the turn, the mailbox, and the trimming of an idle arena.
  * After submitting, completions are looked for once more before sleeping: on tmpfs and in the page
  * cache they are already there, and a sleep would cost more than the I/O.
+ *
+ * Looking before a sleep (polling) hides what a wake-up takes from who asks for one thing at a time.  It
+ * goes on in turns that wait for nothing, a few microseconds each, so descriptors and timers are served
+ * meanwhile.  A wait that was longer than looking may last ends it at once; shorter ones double its time.
+ * What comes again and again is something else than what is looked at: then that is left alone, too.
  */
 #include "iothread.h"
 
@@ -16,9 +21,13 @@
 #include "aio.h"
 #include "arena.h"
 #include "loop.h"
+#include "util.h"
 
 #define STACK_BYTES (128u * 1024)
 #define TRIM_MS     2000u
+#define LOOKS       64u   /* in a turn; with a pause each, some 3 us */
+#define POLL_FIRST  4000u /* ns */
+#define POLL_MISSES 8u
 
 struct iothread {
     uint32_t index;
@@ -35,6 +44,11 @@ struct iothread {
     struct list hooks;
     struct iothread_hook *last;
     uint32_t soon; /* us; 0: nobody asked */
+    struct {
+        uint64_t most, now; /* ns: how long it may, how long it does */
+        uint64_t since;     /* clock_ns(): nothing is left to do; 0: there is */
+        uint32_t misses;    /* waits in a row that something else has ended */
+    } poll;
     struct work stopping;
 };
 
@@ -72,6 +86,91 @@ static bool iothread_flush(struct iothread *thread)
     return again || arena_stirred(thread->arena);
 }
 
+/* Tells the processor that we only wait for another one. */
+static inline void iothread_pause(void)
+{
+#ifdef __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
+/* What it waited for, if it did, has come: seen, or told by a descriptor. */
+static void iothread_waited(struct iothread *thread, bool seen)
+{
+    if (!thread->poll.since)
+        return;
+    uint64_t ns = clock_ns() - thread->poll.since;
+    thread->poll.since = 0;
+    thread->poll.misses = seen || ns > thread->poll.now ? 0 : thread->poll.misses + 1;
+    if (ns > thread->poll.most || thread->poll.misses > POLL_MISSES)
+        thread->poll.now = 0;
+    else if (ns > thread->poll.now)
+        thread->poll.now = min_u64(thread->poll.most, max_u64(POLL_FIRST, 2 * thread->poll.now));
+}
+
+/* The best that any hook sees. */
+static enum iothread_sight iothread_see(struct iothread *thread, uint32_t *looks)
+{
+    enum iothread_sight best = IOTHREAD_BLIND;
+
+    list_for_each(it, &thread->hooks)
+    {
+        struct iothread_hook *hook = container_of(it, struct iothread_hook, link);
+        enum iothread_sight sight = hook->look ? hook->look(hook, looks) : IOTHREAD_BLIND;
+        if (sight > best)
+            best = sight;
+    }
+    return best;
+}
+
+/* True: there is work, or it is worth looking again. */
+static bool iothread_look(struct iothread *thread)
+{
+    enum iothread_sight sight = IOTHREAD_NOTHING;
+    uint32_t looks = 0;
+
+    while (looks < LOOKS && sight == IOTHREAD_NOTHING) {
+        sight = iothread_see(thread, &looks);
+        iothread_pause();
+    }
+    if (sight == IOTHREAD_WORK)
+        iothread_waited(thread, true);
+    return sight == IOTHREAD_WORK ||
+           (sight == IOTHREAD_NOTHING && clock_ns() - thread->poll.since < thread->poll.now);
+}
+
+/* Nothing is left to do.  True: there is, after all, or it may come at once. */
+static bool iothread_idle(struct iothread *thread)
+{
+    bool again = false;
+
+    if (thread->poll.most && !thread->poll.since && !thread->soon)
+        thread->poll.since = clock_ns();
+    if (thread->poll.now && thread->poll.since && iothread_look(thread))
+        return true;
+    list_for_each_safe(it, next, &thread->hooks)
+    {
+        struct iothread_hook *hook = container_of(it, struct iothread_hook, link);
+        again |= hook->rest && hook->rest(hook);
+    }
+    if (again)
+        iothread_waited(thread, true);
+    return again;
+}
+
+/* What ended the wait that the turn began with, if it has ended. */
+static void iothread_woken(struct iothread *thread)
+{
+    uint32_t looks = 0;
+
+    if (!thread->poll.since)
+        return;
+    if (iothread_see(thread, &looks) == IOTHREAD_WORK)
+        iothread_waited(thread, true);
+    else if (loop_ran(thread->loop))
+        iothread_waited(thread, false);
+}
+
 /* Waits for something to do unless there is some left; 0 or negative errno. */
 static int iothread_turn(struct iothread *thread)
 {
@@ -82,9 +181,14 @@ static int iothread_turn(struct iothread *thread)
                                      : loop_turn(thread->loop, thread->again ? 0 : -1);
     if (err)
         return err;
+    iothread_woken(thread);
     thread->again = iothread_flush(thread);
-    if (aio_reap(thread->aio))
+    if (aio_reap(thread->aio)) {
+        iothread_waited(thread, false);
         thread->again |= iothread_flush(thread);
+    }
+    if (!thread->again)
+        thread->again = iothread_idle(thread);
     if (arena_in_use(thread->arena)) {
         thread->worked = true;
     } else if (thread->worked) {
@@ -133,6 +237,11 @@ out:
     }
     *out = thread;
     return 0;
+}
+
+void iothread_polls(struct iothread *thread, uint32_t us)
+{
+    thread->poll.most = (uint64_t)us * 1000;
 }
 
 int iothread_start(struct iothread *thread)

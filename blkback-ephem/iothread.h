@@ -4,7 +4,8 @@
  * on it (lanes, ring doors, NBD connections) is touched by this thread only; other threads reach it
  * by iothread_post.
  *
- * A turn: ready descriptors and timers -> posted work -> arena waiters -> hooks -> submit.
+ * A turn: ready descriptors and timers -> posted work -> arena waiters -> hooks -> submit; and when nothing
+ * is left to do -> look for a while -> rest -> sleep.
  */
 #ifndef EPHEM_IOTHREAD_H
 #define EPHEM_IOTHREAD_H
@@ -20,10 +21,22 @@ struct aio;
 struct arena;
 struct loop;
 
-/* Runs at the end of each turn, in order of addition; true asks for another turn at once. */
+/* What a hook sees of what no descriptor tells of. */
+enum iothread_sight {
+    IOTHREAD_BLIND,   /* there is nothing worth looking at: sleep */
+    IOTHREAD_NOTHING, /* not yet */
+    IOTHREAD_WORK,    /* its next flush will do it */
+};
+
+/* `flush` runs at the end of each turn, in order of addition; true asks for another turn at once.  The
+ * others may be NULL. */
 struct iothread_hook {
     struct list link;
     bool (*flush)(struct iothread_hook *hook);
+    /* Cheap, without a system call; adds to *looks how many places it looked at. */
+    enum iothread_sight (*look)(struct iothread_hook *hook, uint32_t *looks);
+    /* Before a sleep: there is nothing to look at any more.  True: there is work after all. */
+    bool (*rest)(struct iothread_hook *hook);
 };
 
 /* Acquires everything but the thread itself.  0 or negative errno. */
@@ -31,6 +44,13 @@ int iothread_open(struct iothread **out, uint32_t index, size_t arena_bytes);
 
 /* Starts the thread: small stack, all signals blocked.  0 or negative errno. */
 int iothread_start(struct iothread *thread);
+
+/*
+ * Before it starts: how long it may look, at most, when nothing is left to do and some hook sees something
+ * worth it, before it sleeps; in microseconds; 0, the default: not at all.  It learns
+ * from its sleeps: it looks only where what it waited for has lately come within that time.
+ */
+void iothread_polls(struct iothread *thread, uint32_t us);
 
 /* Ends it after the turn it is in; from another thread. */
 void iothread_stop(struct iothread *thread);

@@ -34,14 +34,6 @@ struct limit {
     _Atomic uint64_t throttled;
 };
 
-static uint64_t limit_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t price_of(uint64_t amount, uint64_t rate, bool up)
 {
     unsigned __int128 ns = ((unsigned __int128)amount * SECOND + (up ? rate - 1 : 0)) / rate;
@@ -70,7 +62,7 @@ int limit_open_on(struct limit **out, const struct limit_rates *rates, uint64_t 
 
 int limit_open(struct limit **out, const struct limit_rates *rates)
 {
-    return limit_open_on(out, rates, limit_now);
+    return limit_open_on(out, rates, clock_ns);
 }
 
 void limit_close(struct limit *limit)

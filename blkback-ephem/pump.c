@@ -2,13 +2,8 @@
 /*
  * pump: at the end of each turn of its thread it serves the rings that asked for it, a bounded
  * number of requests each, starts them together, and answers together what has been done.
- *
- * An event-channel port stays masked from its event until its ring was found empty (late EOI).  The
- * kernel never counts our unmask as spurious, so a frontend that notifies without asking anything is
- * slowed here: each idle wake beyond a few doubles the time until the next one is listened to.
- *
- * A queue whose guest has used up its rate leaves the next request in the ring and is left alone until
- * a timer brings it back, whatever events come meanwhile; its port may stay masked for as long.
+ * Before the thread sleeps, rings that are empty are told to send an event; before that they are looked at
+ * for a while, if their frontends ask for little at a time (iothread.h).
  */
 #include "pump.h"
 
@@ -18,172 +13,30 @@
 #include <unistd.h>
 #include "request.h"
 
-#define SERVE_BATCH      32u /* requests of one ring before the next has its turn */
-#define IDLE_WAKES_FREE  8u
-#define IDLE_WAKES_SHIFT 6u /* at most 64 ms */
-#define PORTS_A_WAKE     64
-#define NO_MEMORY_MS     10u
+#define PORTS_A_WAKE 64u
 
-struct pump_events {
-    struct list link;
-    struct pump *pump;
-    uint32_t domid;
-    struct hv_events *events;
-    struct loop_source source;
-};
-
-static void queue_schedule(struct queue *queue)
+static enum iothread_sight pump_look_at_quiet(struct pump *pump, uint32_t *looks)
 {
-    if (queue->state == QUEUE_LIVE && !queue->throttled && list_empty(&queue->ready))
-        list_append(&queue->pump->ready, &queue->ready);
-}
+    enum iothread_sight best = IOTHREAD_BLIND;
 
-static void queue_unmask(struct queue *queue)
-{
-    if (!queue->owes_unmask)
-        return;
-    queue->owes_unmask = false;
-    hv_unmask(queue->events, queue->port);
-}
-
-static void queue_unmask_late(struct loop_timer *timer)
-{
-    queue_unmask(container_of(timer, struct queue, unmask));
-}
-
-/* The ring is empty and armed. */
-static void queue_rest(struct queue *queue)
-{
-    if (!queue->owes_unmask)
-        return;
-    queue->idle_wakes = queue->found ? 0 : queue->idle_wakes + 1;
-    queue->found = false;
-    if (queue->idle_wakes <= IDLE_WAKES_FREE) {
-        queue_unmask(queue);
-        return;
+    list_for_each_safe(it, next, &pump->quiet)
+    {
+        enum iothread_sight sight = queue_look(container_of(it, struct queue, quiet));
+        ++*looks;
+        if (sight > best)
+            best = sight;
     }
-    uint32_t shift = min_u32(queue->idle_wakes - IDLE_WAKES_FREE, IDLE_WAKES_SHIFT);
-    loop_timer_set(iothread_loop(lane_thread(queue->pump->lane)), &queue->unmask, 1u << shift);
-}
-
-static void queue_resume(struct loop_timer *timer)
-{
-    struct queue *queue = container_of(timer, struct queue, resume);
-
-    queue->throttled = false;
-    queue_schedule(queue);
-}
-
-/* May the next request be taken?  What was granted lasts until it is. */
-static bool queue_grant(struct queue *queue)
-{
-    struct pump *pump = queue->pump;
-    uint32_t ms = queue->granted ? 0 : limit_take(pump->limit);
-
-    queue->granted = !ms;
-    queue->throttled = ms;
-    if (ms)
-        loop_timer_set(iothread_loop(lane_thread(pump->lane)), &queue->resume, ms);
-    return !ms;
-}
-
-static void queue_die(struct queue *queue)
-{
-    queue->state = QUEUE_DEAD;
-    queue->config.dead(queue->config.arg, "more requests claimed than the ring holds");
-}
-
-static void queue_room(struct arena_waiter *waiter)
-{
-    queue_schedule(container_of(waiter, struct queue, room));
-}
-
-/* Until another request ends; without memory there may be none, so it is tried again. */
-static void queue_starve(struct queue *queue)
-{
-    struct pump *pump = queue->pump;
-
-    if (pump->requests == PUMP_REQUESTS) {
-        list_append(&pump->starving, &queue->ready);
-        return;
-    }
-    queue->throttled = true;
-    loop_timer_set(iothread_loop(lane_thread(pump->lane)), &queue->resume, NO_MEMORY_MS);
-}
-
-/* The next request taken on: 1; 0 when the ring is empty; -EAGAIN when something is short. */
-static int queue_next(struct queue *queue)
-{
-    struct request *request = queue->parked;
-
-    if (!request) {
-        int waiting = ring_waiting(&queue->ring);
-        if (waiting < 0)
-            queue_die(queue);
-        if (waiting <= 0)
-            return waiting ? -EAGAIN : 0;
-        if (!queue_grant(queue))
-            return -EAGAIN;
-        request = request_new(queue);
-        if (!request) {
-            queue_starve(queue);
-            return -EAGAIN;
-        }
-        queue->granted = false;
-        ring_fetch(&queue->ring, &request->ask);
-    }
-    queue->parked = NULL;
-    queue->found = true;
-    if (request_begin(request))
-        return 1;
-    queue->parked = request;
-    list_remove(&queue->room.link);
-    arena_wait(iothread_arena(lane_thread(queue->pump->lane)), &queue->room);
-    return -EAGAIN;
-}
-
-/* Only live ones are scheduled. */
-static void queue_serve(struct queue *queue)
-{
-    uint32_t served = 0;
-
-    list_remove(&queue->ready);
-    for (;;) {
-        int more = queue_next(queue);
-        if (more < 0)
-            return;
-        if (more > 0 && ++served < SERVE_BATCH)
-            continue;
-        if (more > 0) {
-            queue_schedule(queue);
-            return;
-        }
-        if (!ring_arm(&queue->ring)) {
-            queue_rest(queue);
-            return;
-        }
-    }
-}
-
-static void queue_finish(struct queue *queue)
-{
-    struct pump *pump = queue->pump;
-
-    loop_timer_stop(&queue->unmask);
-    list_remove(&queue->ready);
-    list_remove(&queue->link);
-    if (queue->port >= 0)
-        hv_unbind(queue->events, queue->port);
-    hv_unmap(pump->hv, queue->map, queue->config.pages);
-    queue->config.closed(queue->config.arg);
-    free(queue);
+    return best;
 }
 
 static bool pump_flush(struct iothread_hook *hook)
 {
     struct pump *pump = container_of(hook, struct pump, hook);
+    uint32_t looks = 0;
     struct list now;
 
+    /* They tell of nothing by themselves, and others may keep the thread from resting for long. */
+    pump_look_at_quiet(pump, &looks);
     list_init(&now);
     for (struct list *it; (it = list_pop(&pump->ready));)
         list_append(&now, it);
@@ -204,13 +57,41 @@ static bool pump_flush(struct iothread_hook *hook)
     return !list_empty(&pump->ready);
 }
 
+static enum iothread_sight pump_look(struct iothread_hook *hook, uint32_t *looks)
+{
+    return pump_look_at_quiet(container_of(hook, struct pump, hook), looks);
+}
+
+static bool pump_rest(struct iothread_hook *hook)
+{
+    struct pump *pump = container_of(hook, struct pump, hook);
+
+    for (struct list *it; (it = list_pop(&pump->quiet));)
+        queue_rest(container_of(it, struct queue, quiet));
+    return !list_empty(&pump->ready);
+}
+
+/* A port that has been read stays masked, so there is no more to read than there are others. */
+static uint32_t pump_events_most(const struct pump_events *handle)
+{
+    uint32_t most = 0;
+
+    list_for_each(it, &handle->pump->queues)
+    {
+        struct queue *queue = container_of(it, struct queue, link);
+        most += queue->events == handle->events && !queue->owes_unmask;
+    }
+    return most ? min_u32(most, PORTS_A_WAKE) : 1;
+}
+
 static void pump_event(struct loop_source *source, uint32_t events)
 {
     struct pump_events *handle = container_of(source, struct pump_events, source);
+    uint32_t most = pump_events_most(handle);
     int port;
 
     (void)events;
-    for (int i = 0; i < PORTS_A_WAKE && (port = hv_pending(handle->events)) >= 0; i++) {
+    for (uint32_t i = 0; i < most && (port = hv_pending(handle->events)) >= 0; i++) {
         struct queue *found = NULL;
         list_for_each(it, &handle->pump->queues)
         {
@@ -235,10 +116,10 @@ int pump_open(struct pump **out, struct lane *lane, struct hv *hv, struct limit 
     pump->hv = hv;
     pump->limit = limit;
     struct list *lists[] = {&pump->events, &pump->queues, &pump->ready, &pump->starving,
-                            &pump->idle,   &pump->fresh,  &pump->done};
+                            &pump->quiet,  &pump->idle,   &pump->fresh, &pump->done};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         list_init(lists[i]);
-    pump->hook.flush = pump_flush;
+    pump->hook = (struct iothread_hook){.flush = pump_flush, .look = pump_look, .rest = pump_rest};
     iothread_hook_add(lane_thread(lane), &pump->hook);
     *out = pump;
     return 0;
@@ -258,7 +139,7 @@ void pump_close(struct pump *pump)
     free(pump);
 }
 
-static struct pump_events *pump_events_find(const struct pump *pump, uint32_t domid)
+struct pump_events *pump_events_find(const struct pump *pump, uint32_t domid)
 {
     list_for_each(it, &pump->events)
     {
@@ -311,73 +192,4 @@ int pump_events_remove(struct pump *pump, uint32_t domid)
     hv_events_close(handle->events);
     free(handle);
     return 0;
-}
-
-int queue_open(struct queue **out, struct pump *pump, const struct queue_config *config)
-{
-    struct pump_events *handle = pump_events_find(pump, config->domid);
-    struct queue *queue;
-
-    if (!handle)
-        return -ENOTCONN;
-    queue = calloc(1, sizeof(*queue));
-    if (!queue)
-        return -ENOMEM;
-    queue->config = *config;
-    queue->pump = pump;
-    queue->events = handle->events;
-    queue->unmask.fire = queue_unmask_late;
-    queue->resume.fire = queue_resume;
-    queue->room.ready = queue_room;
-    list_init(&queue->ready);
-    list_init(&queue->room.link);
-    list_init(&queue->flight);
-    queue->map = hv_map(pump->hv, config->domid, config->pages, config->refs);
-    if (!queue->map) {
-        free(queue);
-        return -ENXIO;
-    }
-    ring_open(&queue->ring, queue->map, config->pages, config->abi);
-    queue->port = hv_bind(queue->events, config->domid, config->port);
-    if (queue->port < 0) {
-        int err = queue->port;
-        hv_unmap(pump->hv, queue->map, config->pages);
-        free(queue);
-        return err;
-    }
-    list_append(&pump->queues, &queue->link);
-    queue_schedule(queue);
-    *out = queue;
-    return 0;
-}
-
-void queue_close(struct queue *queue, bool force)
-{
-    queue->state = QUEUE_CLOSING;
-    loop_timer_stop(&queue->unmask);
-    loop_timer_stop(&queue->resume);
-    list_remove(&queue->ready);
-    list_remove(&queue->room.link);
-    if (queue->parked)
-        request_drop(queue->parked);
-    queue->parked = NULL;
-    list_for_each_safe(it, next, &queue->flight)
-        volume_drop_held(&container_of(it, struct request, flight)->io);
-    if (force) {
-        hv_unmap(queue->pump->hv, queue->map, queue->config.pages);
-        queue->map = NULL;
-        queue->answered = false;
-    }
-}
-
-bool queue_probe(struct queue *queue)
-{
-    if (queue->port >= 0)
-        hv_unbind(queue->events, queue->port);
-    queue->port = hv_bind(queue->events, queue->config.domid, queue->config.port);
-    queue->owes_unmask = false;
-    queue_schedule(queue);
-    /* Short of memory or handles is not gone: the next probe tries again. */
-    return queue->port != -ESRCH && queue->port != -EINVAL && queue->port != -ENOENT &&
-           queue->port != -ENXIO;
 }

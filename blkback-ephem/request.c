@@ -43,6 +43,7 @@ struct request *request_new(struct queue *queue)
     request->io.dropped = false;
     request->copied = true;
     list_append(&queue->flight, &request->flight);
+    queue->flying++;
     return request;
 }
 
@@ -53,6 +54,7 @@ void request_drop(struct request *request)
     arena_put(iothread_arena(lane_thread(pump->lane)), request->io.buf, request->pages);
     request->io.buf = NULL;
     list_remove(&request->flight);
+    request->queue->flying--;
     list_append(&pump->idle, &request->link);
     struct list *hungry = list_pop(&pump->starving);
     if (hungry)
@@ -72,15 +74,31 @@ static bool request_may_take(const struct request *request, const struct arena *
            arena_in_use(arena) + request->pages <= arena_pages(arena) / 4 * 3;
 }
 
-/* Bytes it moves; of an indirect request, at most. */
-static uint64_t request_most(const struct request *request)
+/* Sectors it moves; of an indirect request, at most; 0 when it will be refused as things stand. */
+static uint32_t request_sectors(const struct request *request)
 {
     uint32_t sectors = request->ask.nseg * (ARENA_PAGE / 512);
 
     if (request->ask.op != RING_OP_INDIRECT &&
         ring_check_segments(&request->ask, &request->queue->config.limits, &sectors))
         return 0;
-    return (uint64_t)sectors * 512;
+    return sectors;
+}
+
+/*
+ * Pages for it, no more than may be needed: they are wiped.  Where the sum of its segments is not known
+ * yet, or may be judged otherwise once the volume has grown, they can be full, and end inside a block.
+ */
+static uint32_t request_pages(const struct request *request, uint32_t sectors)
+{
+    const struct ring_request *ask = &request->ask;
+    bool read = ring_effective_op(ask) == RING_OP_READ, inside = ask->sector % (BLOCK_SIZE / 512);
+
+    if (ask->op != RING_OP_INDIRECT && sectors)
+        return vio_pages(read ? VIO_READ : VIO_WRITE, ask->sector * 512, (uint64_t)sectors * 512);
+    if (read)
+        return ask->nseg + (inside ? 1u : 0);
+    return ask->nseg + (inside ? 3u : 1u);
 }
 
 bool request_begin(struct request *request)
@@ -91,13 +109,13 @@ bool request_begin(struct request *request)
     queue->config.limits.sectors = volume_bytes(queue->config.volume) / SECTOR_SIZE;
     request->status = ring_check_header(&request->ask, &queue->config.limits);
     if (request_moves(request)) {
-        /* A block more for a start inside a block, two for merging the edges. */
-        request->pages = request->ask.nseg + 3u;
+        uint32_t sectors = request_sectors(request);
+        request->pages = request_pages(request, sectors);
         if (request_may_take(request, arena))
             request->io.buf = arena_get(arena, request->pages);
         if (!request->io.buf)
             return false;
-        limit_spend(queue->pump->limit, request_most(request));
+        limit_spend(queue->pump->limit, (uint64_t)sectors * 512);
     }
     list_append(&queue->pump->fresh, &request->link);
     return true;
@@ -160,7 +178,7 @@ static uint32_t request_judge(struct request *request)
 static void request_plan(struct request *request)
 {
     struct vio *io = &request->io;
-    uint64_t most = request_most(request);
+    uint64_t most = (uint64_t)request_sectors(request) * 512;
     uint64_t bytes = (uint64_t)request_judge(request) * 512;
 
     limit_refund(request->queue->pump->limit, most - bytes);

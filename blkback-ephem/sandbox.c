@@ -2,7 +2,7 @@
 /*
  * sandbox: a process that holds a key must not be dumped, traced, swapped, or able to become more
  * than it is.  A worker also sees nothing: it has a network without interfaces, no IPC, a root that is
- * empty and read-only.  `serve` keeps its uid and its root, because it removes its socket at the end.
+ * empty and read-only.  It is of a user of its own, since who is of the same could stop or kill it.  `serve` keeps its uid and its root, because it removes its socket at the end.
  *
  * Deliberately absent: a PID namespace, which unshare() makes for children only, and a worker's pid
  * has to mean the same to the daemon after it (signals to others are no allowed system call anyway);
@@ -15,6 +15,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <malloc.h>
+#include <pwd.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -31,6 +32,8 @@
 #include "syscalls.h"
 
 #define NOBODY 65534u
+#define USER   "blkback-ephem"
+#define USERS  "/etc/passwd"
 
 /* Where the empty root is made, in a namespace of its own; every Linux system has the directory. */
 #define ROOT_PLACE "/proc"
@@ -125,10 +128,32 @@ static int sandbox_unshare(char text[SANDBOX_TEXT])
     return err ? sandbox_fail(text, err, "the worker cannot have an empty root") : 0;
 }
 
-static int sandbox_become_nobody(void)
+/* By the file: what the name service would load is nothing for a process that will hold a key. */
+int sandbox_user(const char *path, uid_t *uid, gid_t *gid)
 {
-    if (geteuid() == 0 && (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
-                           setresuid(NOBODY, NOBODY, NOBODY)))
+    char line[4096];
+    struct passwd room, *user = NULL;
+    FILE *file = fopen(path, "re");
+
+    *uid = NOBODY;
+    *gid = NOBODY;
+    if (!file)
+        return errno == ENOENT ? 0 : -errno;
+    int err = 0;
+    while (!err && (!user || strcmp(user->pw_name, USER)))
+        err = -fgetpwent_r(file, &room, line, sizeof(line), &user);
+    fclose(file);
+    if (err)
+        return err == -ENOENT ? 0 : err;
+    *uid = user->pw_uid;
+    *gid = user->pw_gid;
+    return *uid && *gid ? 0 : -EPERM;
+}
+
+static int sandbox_become(uid_t uid, gid_t gid)
+{
+    if (geteuid() == 0 &&
+        (setgroups(0, NULL) || setresgid(gid, gid, gid) || setresuid(uid, uid, uid)))
         return -errno;
     return 0;
 }
@@ -136,8 +161,13 @@ static int sandbox_become_nobody(void)
 int sandbox_drop(enum sandbox_kind kind, char text[SANDBOX_TEXT])
 {
     bool worker = kind == SANDBOX_WORKER;
-    int err = worker ? sandbox_unshare(text) : 0;
+    uid_t uid = NOBODY;
+    gid_t gid = NOBODY;
+    int err = worker ? sandbox_user(USERS, &uid, &gid) : 0;
 
+    if (err)
+        return sandbox_fail(text, err, "the user " USER " of " USERS " cannot be had");
+    err = worker ? sandbox_unshare(text) : 0;
     if (err)
         return err;
     err = sandbox_lock();
@@ -146,7 +176,7 @@ int sandbox_drop(enum sandbox_kind kind, char text[SANDBOX_TEXT])
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         err = -errno;
     if (!err && worker)
-        err = sandbox_become_nobody();
+        err = sandbox_become(uid, gid);
     if (!err)
         err = sandbox_drop_capabilities();
     /* Changing ids makes a process dumpable again. */

@@ -22,16 +22,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <openssl/crypto.h>
+#include "memfile.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
 #endif
 
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8u
-#endif
-
-#define HEAP_BYTES SECRET_HEAP
 /* More than libcrypto takes for an expansion, less than any thread has */
 #define STACK_BYTES 16384u
 #define BLOCK_LEAST 32u
@@ -74,22 +70,12 @@ static int secret_map_hidden(void **out, size_t bytes)
     return err;
 }
 
-/* Before 6.3 the kernel does not know the flag. */
-static int secret_open_file(void)
-{
-    if (secret_stand_in < 0)
-        secret_stand_in = memfd_create("secret", MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-    if (secret_stand_in < 0 && errno == EINVAL)
-        secret_stand_in = memfd_create("secret", MFD_CLOEXEC);
-    return secret_stand_in < 0 ? -errno : 0;
-}
-
 static int secret_map_ordinary(void **out, size_t bytes)
 {
-    int err = secret_open_file();
-
-    if (err)
-        return err;
+    if (secret_stand_in < 0)
+        secret_stand_in = memfile_open("secret");
+    if (secret_stand_in < 0)
+        return secret_stand_in;
     if (ftruncate(secret_stand_in, secret_end + (off_t)bytes))
         return -errno;
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, secret_stand_in,
@@ -97,7 +83,7 @@ static int secret_map_ordinary(void **out, size_t bytes)
     if (memory == MAP_FAILED)
         return -errno;
     if (mlock(memory, bytes) || madvise(memory, bytes, MADV_DONTDUMP)) {
-        err = -errno;
+        int err = -errno;
         munmap(memory, bytes);
         return err;
     }
@@ -142,7 +128,7 @@ static unsigned int secret_order(size_t bytes)
 static void *secret_malloc(size_t bytes, const char *file, int line)
 {
     struct heap *heap = secret_heap;
-    unsigned int order = bytes <= HEAP_BYTES ? secret_order(bytes) : ORDERS;
+    unsigned int order = bytes <= SECRET_HEAP ? secret_order(bytes) : ORDERS;
     size_t size = (size_t)BLOCK_LEAST << order;
     struct block *block = NULL;
 
@@ -154,7 +140,7 @@ static void *secret_malloc(size_t bytes, const char *file, int line)
     if (heap->free[order]) {
         block = heap->free[order];
         heap->free[order] = block->next;
-    } else if (size <= HEAP_BYTES - heap->used) {
+    } else if (size <= SECRET_HEAP - heap->used) {
         block = (struct block *)(void *)((uint8_t *)heap + heap->used);
         heap->used += size;
     }
@@ -200,7 +186,7 @@ void secret_enter(void)
 {
     void *memory;
 
-    secret_error = secret_map(&memory, HEAP_BYTES);
+    secret_error = secret_map(&memory, SECRET_HEAP);
     if (secret_error)
         return;
     secret_heap = memory;
@@ -238,5 +224,5 @@ bool secret_has(const void *at)
 {
     const uint8_t *from = (const uint8_t *)secret_heap;
 
-    return (const uint8_t *)at >= from && (const uint8_t *)at < from + HEAP_BYTES;
+    return (const uint8_t *)at >= from && (const uint8_t *)at < from + SECRET_HEAP;
 }

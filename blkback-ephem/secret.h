@@ -22,7 +22,7 @@
  */
 void secret_enter(void);
 
-/* 0, or negative errno: -ENOMEM, -EPERM, -EAGAIN: memory cannot be locked; -EBUSY: libcrypto had been
+/* 0, or negative errno: -ENOMEM, -EPERM: memory cannot be locked; -EBUSY: libcrypto had been
  * used before; -EINVAL: secret_enter() was not called.  Then no key may be made. */
 int secret_state(void);
 

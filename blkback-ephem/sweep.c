@@ -254,18 +254,10 @@ static void sweep_out(struct lane *lane)
     sweep_issue(lane);
 }
 
-static uint64_t sweep_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* True: worth waiting a little, since the guest keeps adding. */
 static bool lane_is_patient(struct lane *lane)
 {
-    uint64_t now = sweep_now();
+    uint64_t now = clock_ns();
 
     if (lane->gathered_vios >= min_u32(lane->depth * 3 / 4, ENOUGH))
         return false;

@@ -4,9 +4,9 @@
  * I/O that was under way into the arenas (the kernel waits for it as the memory goes).  Only then it
  * wipes: what is wiped earlier could be filled again.
  *
- * The secret memory is not in a child; where it is an ordinary file, as secret.c says, a child has that
- * open, and writes zeroes over it without ever mapping it.  The rest of our memory is, as it was before the first
- * guest-written byte.  A socket between the two tells us that it has ended, and it that we end in good
+ * It writes zeroes over files: those of the arenas, and where the secret memory is an ordinary file, as
+ * secret.c says, that one, which no child has mapped.  The rest of our memory it has as it was before the
+ * first guest-written byte.  A socket between the two tells us that it has ended, and it that we end in good
  * order: one byte; that it is closed tells it nothing, since a taken-over worker could do that, too.
  * Deliberately absent: what the kernel itself keeps of data on its way (socket buffers, saved
  * registers, stacks), which freed pages hold until init_on_free clears them; and an undertaker for the
@@ -23,7 +23,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "arena.h"
+#include "memfile.h"
 #include "syscalls.h"
 #include "util.h"
 
@@ -31,9 +31,8 @@ struct undertaker {
     int parent;       /* a pidfd: us, the worker */
     int ours, theirs; /* a socket each */
     bool started;
-    int file; /* -1: none */
     uint32_t count;
-    struct arena *arenas[UNDERTAKER_ARENAS];
+    int files[UNDERTAKER_FILES];
 };
 
 int undertaker_open(struct undertaker **out)
@@ -51,21 +50,15 @@ int undertaker_open(struct undertaker **out)
         free(undertaker);
         return err;
     }
-    undertaker->file = -1;
     undertaker->ours = pair[0];
     undertaker->theirs = pair[1];
     *out = undertaker;
     return 0;
 }
 
-void undertaker_add(struct undertaker *undertaker, struct arena *arena)
+void undertaker_add(struct undertaker *undertaker, int fd)
 {
-    undertaker->arenas[undertaker->count++] = arena;
-}
-
-void undertaker_add_file(struct undertaker *undertaker, int fd)
-{
-    undertaker->file = fd;
+    undertaker->files[undertaker->count++] = fd;
 }
 
 /* All descriptors but those that it needs: neither a disk nor a log is held open by it. */
@@ -75,11 +68,10 @@ static int undertaker_let_go(const struct undertaker *undertaker)
 
     for (;;) {
         unsigned int next = UINT_MAX;
-        const int others[] = {undertaker->parent, undertaker->theirs, undertaker->file};
+        const int others[] = {undertaker->parent, undertaker->theirs};
         for (uint32_t i = 0; i < undertaker->count + ARRAY_SIZE(others); i++) {
-            int fd = i < undertaker->count ? arena_fd(undertaker->arenas[i])
-                                           : others[i - undertaker->count];
-            if (fd >= 0 && (unsigned int)fd >= from && (unsigned int)fd < next)
+            int fd = i < undertaker->count ? undertaker->files[i] : others[i - undertaker->count];
+            if ((unsigned int)fd >= from && (unsigned int)fd < next)
                 next = (unsigned int)fd;
         }
         if (next > from && close_range(from, next == UINT_MAX ? next : next - 1, 0))
@@ -108,32 +100,6 @@ static bool undertaker_wait(const struct undertaker *undertaker)
     }
 }
 
-static void undertaker_wipe_file(int fd)
-{
-    static const char zeroes[4096];
-    off_t from, to = 0;
-
-    while ((from = lseek(fd, to, SEEK_DATA)) >= 0 && (to = lseek(fd, from, SEEK_HOLE)) > from) {
-        if (lseek(fd, from, SEEK_SET) < 0)
-            return;
-        while (from < to) {
-            size_t bytes = to - from < (off_t)sizeof(zeroes) ? (size_t)(to - from) : sizeof(zeroes);
-            ssize_t n = write(fd, zeroes, bytes);
-            if (n <= 0)
-                return;
-            from += n;
-        }
-    }
-}
-
-static void undertaker_bury(const struct undertaker *undertaker)
-{
-    if (undertaker->file >= 0)
-        undertaker_wipe_file(undertaker->file);
-    for (uint32_t i = 0; i < undertaker->count; i++)
-        arena_bury(undertaker->arenas[i]);
-}
-
 _Noreturn static void undertaker_run(struct undertaker *undertaker)
 {
     sigset_t all;
@@ -144,8 +110,9 @@ _Noreturn static void undertaker_run(struct undertaker *undertaker)
     if (undertaker_let_go(undertaker) || syscalls_allow(SYSCALLS_UNDERTAKER) ||
         write(undertaker->theirs, "", 1) != 1)
         _exit(1);
-    if (undertaker_wait(undertaker))
-        undertaker_bury(undertaker);
+    bool left = undertaker_wait(undertaker);
+    for (uint32_t i = 0; left && i < undertaker->count; i++)
+        memfile_wipe(undertaker->files[i]);
     _exit(0);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * undertaker: a process that wipes the arenas of this one when it has ended, whatever ended it.  It
- * shares the arenas and the sandbox, has no key mapped and no descriptor but what it needs for this, and
+ * undertaker: a process that wipes the memfiles of this one when it has ended, whatever ended it.  It
+ * shares the sandbox, has no key mapped and no descriptor but what it needs for this, and
  * may do nothing but wait, wipe and exit.  Owned by the main thread.
  */
 #ifndef EPHEM_UNDERTAKER_H
@@ -10,19 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define UNDERTAKER_ARENAS 32u
+#define UNDERTAKER_FILES 33u
 
-struct arena;
 struct undertaker;
 
 /* Takes the descriptors that it needs, while that is allowed.  0 or negative errno. */
 int undertaker_open(struct undertaker **out);
 
-/* The undertaker will wipe this one, too.  Before it starts; at most UNDERTAKER_ARENAS. */
-void undertaker_add(struct undertaker *undertaker, struct arena *arena);
-
-/* And all that is in this file then; negative: none.  Before it starts. */
-void undertaker_add_file(struct undertaker *undertaker, int fd);
+/* The undertaker will wipe this memfile, too.  Before it starts; at most UNDERTAKER_FILES. */
+void undertaker_add(struct undertaker *undertaker, int fd);
 
 /* When the privileges are gone and there is one thread; it waits when this returns.  0 or negative
  * errno, -ECHILD: it ended at once. */

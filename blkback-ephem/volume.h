@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "iothread.h"
+#include "latency.h"
 #include "overlay.h"
 
 struct lane;
@@ -44,6 +45,7 @@ struct vio {
     struct work work;
     struct list link; /* lane: starved or held */
     void (*step)(struct vio *io);
+    uint64_t begun;                 /* clock_ns() */
     uint64_t first;                 /* block */
     uint32_t blocks;                /* touched */
     uint32_t entries, next, flying; /* of the transfer that is running */
@@ -78,10 +80,13 @@ struct volume_config {
     char name[32];
 };
 
+/* Latency is that of reads and writes, from volume_submit to done: waiting in the ring is not in it. */
 struct volume_stats {
     uint64_t reads, writes, flushes, discards, errors;
     uint64_t bytes_read, bytes_written;
     uint64_t blocks, index_bytes;
+    uint64_t latency_ns; /* the sum */
+    uint64_t latency[LATENCY_CLASSES];
 };
 
 int volume_open(struct volume **out, struct pool *pool, const struct volume_config *config);

@@ -33,8 +33,17 @@ uint32_t vio_pages(enum vio_op op, uint64_t offset, uint64_t length)
     return (uint32_t)blocks;
 }
 
+static void volume_count_time(struct volume_stats *stats, uint64_t ns)
+{
+    stats->latency_ns += ns;
+    stats->latency[latency_class(ns)]++;
+}
+
+/* Under the lock.  What was dropped has taken as long as its door was open. */
 static void volume_count(struct volume *volume, const struct vio *io, int error)
 {
+    if (error != -ECANCELED && io->op != VIO_DISCARD)
+        volume_count_time(&volume->stats, clock_ns() - io->begun);
     if (error && error != -ECANCELED)
         volume->stats.errors++;
     if (io->op == VIO_READ) {
@@ -283,6 +292,7 @@ void volume_submit(struct volume *volume, struct lane *lane, struct vio *io)
 
     io->volume = volume;
     io->lane = lane;
+    io->begun = clock_ns();
     io->error = 0;
     io->flying = 0;
     io->merging = io->held = io->reported = io->drop_if_held = io->dropped = false;

@@ -10,22 +10,21 @@
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
+#include "util.h"
 
 #define LOOP_EVENTS 64
 
 struct loop {
     int epoll;
-    int ready; /* events of the running turn */
+    int ready;    /* events of the running turn */
+    uint32_t ran; /* sources and timers of the last one */
     struct list timers;
     struct epoll_event events[LOOP_EVENTS];
 };
 
 uint64_t loop_now(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return clock_ns() / 1000000;
 }
 
 int loop_open(struct loop **out)
@@ -117,9 +116,11 @@ static int loop_patience(const struct loop *loop, int ms)
 /* What epoll has found. */
 static int loop_run(struct loop *loop, int n)
 {
+    loop->ran = 0;
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
     loop->ready = n;
+    loop->ran = (uint32_t)n;
     for (int i = 0; i < n; i++) {
         struct loop_source *source = loop->events[i].data.ptr;
         if (source)
@@ -133,9 +134,15 @@ static int loop_run(struct loop *loop, int n)
         if (timer->due > now)
             break;
         list_remove(&timer->link);
+        loop->ran++;
         timer->fire(timer);
     }
     return 0;
+}
+
+uint32_t loop_ran(const struct loop *loop)
+{
+    return loop->ran;
 }
 
 int loop_turn(struct loop *loop, int ms)

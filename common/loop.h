@@ -43,6 +43,9 @@ int loop_turn(struct loop *loop, int ms);
 /* The same, but at most `us` microseconds, where the kernel can tell so little time (Linux 5.11). */
 int loop_turn_us(struct loop *loop, uint32_t us);
 
+/* How many sources were ready and timers due in the last turn. */
+uint32_t loop_ran(const struct loop *loop);
+
 /* Milliseconds, CLOCK_MONOTONIC. */
 uint64_t loop_now(void);
 

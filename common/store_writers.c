@@ -24,22 +24,6 @@
 #define WRITERS_TRIES 3
 #define WRITERS_PAUSE 20 /* ms; somebody else may be probing at the same time */
 
-/* mountinfo writes space, tab, newline and backslash as \ooo. */
-static void writers_unescape(char *text)
-{
-    char *out = text;
-
-    for (; *text; text++) {
-        if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
-            *out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
-            text += 3;
-        } else {
-            *out++ = *text;
-        }
-    }
-    *out = '\0';
-}
-
 /* "36 35 98:0 / /mnt rw,noatime master:1 - ext4 /dev/root rw,errors=continue": 1 when it is a mount
  * of `device`, and whether that file system is writable; 0 when not. */
 static int writers_read_mount(char *line, dev_t device, bool *writable)
@@ -59,7 +43,7 @@ static int writers_read_mount(char *line, dev_t device, bool *writable)
     if (makedev(maj, min) == device)
         return 1;
     /* btrfs and the like mount under a number of their own. */
-    writers_unescape(source);
+    unescape_octal(source);
     return source[0] == '/' && !stat(source, &st) && S_ISBLK(st.st_mode) && st.st_rdev == device;
 }
 

@@ -61,3 +61,18 @@ int copy_string(char *dst, size_t size, const char *src)
     memcpy(dst, src, len + 1);
     return 0;
 }
+
+void unescape_octal(char *text)
+{
+    char *out = text;
+
+    for (; *text; text++) {
+        if (text[0] == '\\' && strspn(text + 1, "01234567") >= 3) {
+            *out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 | (text[3] - '0'));
+            text += 3;
+        } else {
+            *out++ = *text;
+        }
+    }
+    *out = '\0';
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * util: the few helpers every part uses.  Pure: no state, no system call.
+ * util: the few helpers every part uses.  Pure but for the clock: no state, no other system call.
  */
 #ifndef EPHEM_UTIL_H
 #define EPHEM_UTIL_H
@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define ARRAY_SIZE(a)                 (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
@@ -17,9 +18,23 @@
 #define BLOCK_SHIFT  12
 #define SECTOR_SHIFT 9
 
+/* Nanoseconds, CLOCK_MONOTONIC. */
+static inline uint64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 static inline uint32_t min_u32(uint32_t a, uint32_t b)
@@ -35,6 +50,9 @@ int parse_size(const char *text, uint64_t *out);
 
 /* Copies src into dst of `size` bytes; 0, or -ENAMETOOLONG and an empty dst. */
 int copy_string(char *dst, size_t size, const char *src);
+
+/* Undoes \ooo in place, as /proc writes blanks, newlines and backslashes in paths. */
+void unescape_octal(char *text);
 
 /* An intrusive doubly linked list; an empty list points at itself. */
 struct list {

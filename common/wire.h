@@ -50,11 +50,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_VERSION    5
+#include "latency.h"
+
+#define WIRE_VERSION    7
 #define WIRE_VOLUMES    64 /* names of volumes a guest: one for each frontend that has one */
 #define WIRE_DOORS      64 /* connected frontends a guest (guest and stub domain) */
 #define WIRE_THREADS    16
 #define WIRE_QUEUES     64
+#define WIRE_POLL       1000
 #define WIRE_RING_PAGES 16
 #define WIRE_FDS        2
 #define WIRE_NOTE       1024
@@ -111,7 +114,7 @@ struct wire_hello {
     uint32_t version;
     uint32_t threads; /* 1..WIRE_THREADS */
     uint32_t domid;   /* for the log */
-    uint32_t unused;
+    uint32_t poll;    /* us, up to WIRE_POLL */
     struct wire_pool pool;
     struct wire_rates rates;
     char note[WIRE_NOTE]; /* the daemon's own words, given back at RESUME; NUL-terminated */
@@ -167,6 +170,8 @@ struct wire_stats_volume {
     uint64_t errors;
     uint64_t blocks; /* blocks in slots */
     uint64_t index_bytes;
+    uint64_t latency_ns; /* of all reads and writes together */
+    uint64_t latency[LATENCY_CLASSES];
 };
 
 struct wire_stats_guest {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * audit: what the parts of `ephemctl audit` share: the rows they add, and the domain they look at.
- * Parts: audit_disks (xenstore), audit_worker (which process, how old), audit_sandbox, audit_memory,
- * audit_files (of that process, from /proc; with audit_writers and audit_given), audit_host, audit_report (rows, table, exit status);
- * audit_proc takes the kernel's texts apart.
+ * Parts: audit_disks (xenstore, by disk_find), audit_worker (which process, how old), audit_sandbox,
+ * audit_memory, audit_files (of that process, from /proc; with audit_writers and audit_given), audit_host,
+ * audit_report (rows, table, exit status); audit_proc takes the kernel's texts apart.
  *
  * What cannot be looked at is AUDIT_UNKNOWN, never AUDIT_OK.  One thread; cmd_audit owns all.
  */
@@ -59,6 +59,7 @@ struct audit_domain {
     json_t *checks;      /* the rows go there */
     struct audit_disk disks[AUDIT_DISKS]; /* ours */
     size_t count;
+    size_t stored;      /* disks in storage domains */
     pid_t pid;          /* of the worker; 0: none */
     int dir;            /* /proc/PID of that very process; -1: none */
     pid_t undertaker;   /* 0: none */
@@ -97,6 +98,12 @@ void audit_print(const json_t *report);
  */
 char *audit_read(int dir, const char *name);
 
+/*
+ * Whether a process, by its directory of /proc, is in the namespace `space` of dom0's first process: 1 or 0;
+ * -ENOENT: the kernel has no such namespaces; other negative errno.
+ */
+int audit_in_dom0(int process, const char *space);
+
 /* For rows that say why something is unknown. */
 #define AUDIT_AS_ROOT "run ephemctl as root, in dom0"
 
@@ -118,6 +125,9 @@ void audit_files(struct audit_domain *domain);
 
 /* Dom0 itself; *swaps, *init_on_free: for audit_memory(). */
 void audit_host(json_t *checks, bool *swaps, bool *init_on_free);
+
+/* Whether all that a block device lies on is encrypted by dm-crypt: 1, 0, or negative errno: unknown. */
+int audit_is_encrypted(dev_t id);
 
 /* Domids that run_dir has notes of workers for, stub domains among them; at most `room`.  A row in
  * `checks` when they cannot be read. */

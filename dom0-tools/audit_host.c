@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * audit_host: what dom0 as a whole may keep of a guest: swap, hibernation, core files, freed pages.
+ * audit_host: what dom0 as a whole may keep of a guest: swap, hibernation, suspend to RAM, core files,
+ * freed pages.
  * None of it is ours to set, so these are warnings.
  */
 #include "audit.h"
@@ -71,9 +72,16 @@ static bool host_is_memory(const char *path)
     return none;
 }
 
-static void host_swap_on(json_t *checks, const char *path)
+int audit_is_encrypted(dev_t id)
 {
     char device[64];
+
+    snprintf(device, sizeof(device), "/sys/dev/block/%u:%u", major(id), minor(id));
+    return host_is_encrypted(device, HOST_DEPTH);
+}
+
+static void host_swap_on(json_t *checks, const char *path)
+{
     struct stat st;
 
     if (host_is_memory(path)) {
@@ -85,9 +93,7 @@ static void host_swap_on(json_t *checks, const char *path)
                   strerror(errno));
         return;
     }
-    dev_t id = S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
-    snprintf(device, sizeof(device), "/sys/dev/block/%u:%u", major(id), minor(id));
-    int encrypted = host_is_encrypted(device, HOST_DEPTH);
+    int encrypted = audit_is_encrypted(S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev);
     if (encrypted > 0)
         audit_add(checks, AUDIT_OK, "dom0 swap", NULL, "%s: encrypted", path);
     else if (!encrypted)
@@ -101,26 +107,22 @@ static void host_swap_on(json_t *checks, const char *path)
 
 static bool host_swaps(json_t *checks)
 {
-    char *text = audit_read(AT_FDCWD, "/proc/swaps");
-    bool any = false;
+    char *text = audit_read(AT_FDCWD, "/proc/swaps"), *at = text;
+    const char *path;
+    bool any = false, block;
 
     if (!text && errno == ENOENT) {
         audit_add(checks, AUDIT_OK, "dom0 swap", NULL, "the kernel has none");
         return false;
     }
-    if (!text || strncmp(text, "Filename", 8)) {
+    if (!text || proc_swaps(&at)) {
         audit_add(checks, AUDIT_UNKNOWN, "dom0 swap", AUDIT_AS_ROOT, "/proc/swaps: %s",
                   text ? "not understood" : strerror(errno));
         free(text);
         return true;
     }
-    for (char *line = strchr(text, '\n'); line && line[1]; line = strchr(line, '\n')) {
-        char path[512];
-
-        line++;
+    while (!proc_swap(&at, &path, &block)) {
         any = true;
-        snprintf(path, sizeof(path), "%.*s", (int)strcspn(line, " \t\n"), line);
-        proc_unescape(path);
         host_swap_on(checks, path);
     }
     if (!any)
@@ -135,24 +137,19 @@ static bool host_swaps(json_t *checks)
 static void host_place(json_t *checks)
 {
     static const char *const spaces[] = {"mnt", "pid", "net"};
-    char path[32], ours[64], first[64], others[32] = "";
-    int err = 0;
+    char others[32] = "";
+    int self = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = self < 0 ? -errno : 0;
 
-    for (size_t i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
-        snprintf(path, sizeof(path), "/proc/self/ns/%s", spaces[i]);
-        ssize_t len = readlink(path, ours, sizeof(ours) - 1);
-        if (len < 0 && errno == ENOENT && strcmp(spaces[i], "mnt"))
-            continue; /* the kernel has none */
-        snprintf(path, sizeof(path), "/proc/1/ns/%s", spaces[i]);
-        ssize_t firsts = len < 0 ? len : readlink(path, first, sizeof(first) - 1);
-        if (firsts < 0) {
-            err = -errno;
-            continue;
-        }
-        ours[len] = first[firsts] = '\0';
-        if (strcmp(ours, first))
+    for (size_t i = 0; self >= 0 && i < sizeof(spaces) / sizeof(*spaces); i++) {
+        int is = audit_in_dom0(self, spaces[i]);
+
+        if (!is)
             snprintf(others + strlen(others), sizeof(others) - strlen(others), " %s", spaces[i]);
+        else if (is < 0 && is != -ENOENT)
+            err = is;
     }
+    if (self >= 0)
+        close(self);
     if (*others)
         audit_add(checks, AUDIT_UNKNOWN, "place", "run ephemctl outside of any container or unit",
                   "ephemctl has namespaces of its own: what it sees is not dom0's:%s", others);
@@ -162,18 +159,27 @@ static void host_place(json_t *checks)
                   strerror(-err));
 }
 
-static void host_hibernation(json_t *checks, const char *cmdline)
+/* A file of /sys/power; NULL when there is none, of which `check` then has a row. */
+static char *host_power(json_t *checks, const char *check, const char *path)
 {
-    char *disk = audit_read(AT_FDCWD, "/sys/power/disk");
-    char resume[256];
-    int err = disk ? 0 : errno;
+    char *text = audit_read(AT_FDCWD, path);
+    int err = text ? 0 : errno;
 
     if (err && (err != ENOENT || access("/sys/kernel", F_OK)))
-        audit_add(checks, AUDIT_UNKNOWN, "hibernation", AUDIT_AS_ROOT, "/sys/power/disk: %s",
-                  strerror(err));
+        audit_add(checks, AUDIT_UNKNOWN, check, AUDIT_AS_ROOT, "%s: %s", path, strerror(err));
     else if (err)
-        audit_add(checks, AUDIT_OK, "hibernation", NULL, "the kernel has none");
-    else if (strstr(disk, "[disabled]"))
+        audit_add(checks, AUDIT_OK, check, NULL, "the kernel has none");
+    return text;
+}
+
+static void host_hibernation(json_t *checks, const char *cmdline)
+{
+    char *disk = host_power(checks, "hibernation", "/sys/power/disk");
+    char resume[256];
+
+    if (!disk)
+        return;
+    if (strstr(disk, "[disabled]"))
         audit_add(checks, AUDIT_OK, "hibernation", NULL, "not possible now");
     else if (cmdline && !proc_word(cmdline, "resume", resume, sizeof(resume)))
         audit_add(checks, AUDIT_WARN, "hibernation", "nohibernate on dom0's command line",
@@ -182,6 +188,34 @@ static void host_hibernation(json_t *checks, const char *cmdline)
         audit_add(checks, AUDIT_WARN, "hibernation", "nohibernate on dom0's command line",
                   "possible: it would write all memory to disk");
     free(disk);
+}
+
+/* What `systemctl mask` makes is a link; all ways to sleep need this unit. */
+static bool host_is_masked(const char *unit)
+{
+    static const char null[] = "/dev/null";
+    char to[sizeof(null)];
+
+    return readlink(unit, to, sizeof(to)) == sizeof(null) - 1 &&
+           !memcmp(to, null, sizeof(null) - 1);
+}
+
+static void host_suspend(json_t *checks)
+{
+    char *states = host_power(checks, "suspend to RAM", "/sys/power/state");
+
+    if (!states)
+        return;
+    if (!strstr(states, "mem") && !strstr(states, "standby") && !strstr(states, "freeze"))
+        audit_add(checks, AUDIT_OK, "suspend to RAM", NULL, "not possible now");
+    else if (host_is_masked("/etc/systemd/system/sleep.target") ||
+             host_is_masked("/run/systemd/system/sleep.target"))
+        audit_add(checks, AUDIT_OK, "suspend to RAM", NULL, "sleep.target is masked in systemd");
+    else
+        audit_add(checks, AUDIT_WARN, "suspend to RAM",
+                  "end the guests before the machine sleeps, or systemctl mask sleep.target",
+                  "possible: memory stays powered, with every guest's key in it");
+    free(states);
 }
 
 static void host_cores(json_t *checks)
@@ -231,6 +265,7 @@ void audit_host(json_t *checks, bool *swaps, bool *init_on_free)
     host_place(checks);
     *swaps = host_swaps(checks);
     host_hibernation(checks, cmdline);
+    host_suspend(checks);
     host_cores(checks);
     *init_on_free = host_init_on_free(checks);
     free(cmdline);

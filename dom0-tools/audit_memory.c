@@ -53,8 +53,9 @@ static void memory_locked(const struct audit_domain *domain, const struct proc_m
                   memory->arenas, (unsigned long long)memory->unlocked);
     else
         audit_add(checks, AUDIT_OK, "locked memory", NULL,
-                  "%u buffers, in no dump; %llu KiB besides key and buffers are not locked%s",
-                  memory->arenas, (unsigned long long)memory->unlocked,
+                  "%u buffer%s, in no dump; %llu KiB besides key and buffers are not locked%s",
+                  memory->arenas, memory->arenas == 1 ? "" : "s",
+                  (unsigned long long)memory->unlocked,
                   domain->swaps ? "" : ", and there is no swap");
 }
 

@@ -41,12 +41,6 @@ int proc_memory(const char *text, struct proc_memory *out);
 
 /* From a kernel command line: the last KEY=VALUE (or KEY, with an empty value). */
 int proc_word(const char *cmdline, const char *key, char *out, size_t size);
-/* What the kernel takes for a true boolean. */
-bool proc_true(const char *value);
-
-/* Undoes \ooo, as the kernel writes blanks and backslashes in names. */
-void proc_unescape(char *name);
-
 /* A line of /proc/PID/mountinfo.  *text, which is cut into words that `out` points to, goes to the next
  * line.  -ENOENT at the end and only there. */
 struct proc_mount {
@@ -56,6 +50,11 @@ struct proc_mount {
     const char *place, *type, *source;
 };
 int proc_mount(char **text, struct proc_mount *out);
+
+/* A line of /proc/swaps: its path, and whether that is a block device.  *text as above; its first line, the
+ * heading, is to be skipped with proc_swaps(), which returns -EINVAL where there is none. */
+int proc_swaps(char **text);
+int proc_swap(char **text, const char **path, bool *block);
 
 /* The daemon's note of a worker: "PID STARTED UUID [DOMID UUID]", the latter the stub domain's. */
 struct proc_note {

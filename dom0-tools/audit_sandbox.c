@@ -175,26 +175,34 @@ static void sandbox_dumps(const struct audit_domain *domain, int process, const 
 }
 
 /* Dom0's are those of its first process, wherever we are ourselves. */
+int audit_in_dom0(int process, const char *space)
+{
+    char path[32], first[64], its[64];
+
+    snprintf(path, sizeof(path), "/proc/1/ns/%s", space);
+    ssize_t firsts = readlink(path, first, sizeof(first) - 1);
+    if (firsts < 0) /* all kernels have mounts' */
+        return errno == ENOENT && !strcmp(space, "mnt") ? -ESRCH : -errno;
+    ssize_t len = readlinkat(process, path + sizeof("/proc/1/") - 1, its, sizeof(its) - 1);
+    if (len < 0)
+        return errno == ENOENT ? -ESRCH : -errno;
+    first[firsts] = its[len] = '\0';
+    return !strcmp(first, its);
+}
+
 static void sandbox_namespaces(const struct audit_domain *domain)
 {
     static const char *const spaces[] = {"net", "ipc", "uts", "mnt", "cgroup"};
-    char shared[64] = "", path[32], ours[64], theirs[64];
+    char shared[64] = "";
     int err = 0;
 
     for (size_t i = 0; i < sizeof(spaces) / sizeof(*spaces); i++) {
-        snprintf(path, sizeof(path), "/proc/1/ns/%s", spaces[i]);
-        ssize_t len = readlink(path, ours, sizeof(ours) - 1);
-        if (len < 0 && errno == ENOENT && strcmp(spaces[i], "mnt"))
-            continue; /* the kernel has none */
-        ssize_t other = readlinkat(domain->dir, path + sizeof("/proc/1/") - 1, theirs,
-                                   sizeof(theirs) - 1);
-        if (len < 0 || other < 0) {
-            err = -errno;
-            continue;
-        }
-        ours[len] = theirs[other] = '\0';
-        if (!strcmp(ours, theirs))
+        int is = audit_in_dom0(domain->dir, spaces[i]);
+
+        if (is > 0)
             snprintf(shared + strlen(shared), sizeof(shared) - strlen(shared), " %s", spaces[i]);
+        else if (is < 0 && is != -ENOENT)
+            err = is;
     }
     if (*shared)
         audit_add(domain->checks, AUDIT_FAIL, "namespaces", SANDBOX_REMEDY, "shared with dom0:%s",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * audit_words: the rest of audit_proc: command line, mounts, the daemon's notes, our targets.
+ * audit_words: the rest of audit_proc: command line, mounts, swap, the daemon's notes, our targets.
  */
 #include "audit_proc.h"
 
@@ -26,27 +26,6 @@ int proc_word(const char *cmdline, const char *key, char *out, size_t size)
         snprintf(out, size, "%.*s", (int)min_u64(room, size), value);
     }
     return err;
-}
-
-bool proc_true(const char *value)
-{
-    return *value == '1' || *value == 'y' || *value == 'Y' || *value == 't' || *value == 'T' ||
-           !strncasecmp(value, "on", 2);
-}
-
-void proc_unescape(char *name)
-{
-    char *to = name;
-
-    for (const char *from = name; *from; from++) {
-        if (from[0] == '\\' && strspn(from + 1, "01234567") >= 3) {
-            *to++ = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
-            from += 3;
-        } else {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
 }
 
 /* Cuts the next word off, which may be empty: a mount's source can be. */
@@ -87,11 +66,36 @@ int proc_mount(char **text, struct proc_mount *out)
         return -EINVAL;
     out->fs_writable = !proc_is_readonly(line);
     out->writable = out->fs_writable && !proc_is_readonly(words[5]);
-    proc_unescape(words[4]);
-    proc_unescape(source);
+    unescape_octal(words[4]);
+    unescape_octal(source);
     out->place = words[4];
     out->type = type;
     out->source = source;
+    return 0;
+}
+
+int proc_swaps(char **text)
+{
+    if (strncmp(*text, "Filename", 8))
+        return -EINVAL;
+    *text += strcspn(*text, "\n");
+    *text += **text == '\n';
+    return 0;
+}
+
+int proc_swap(char **text, const char **path, bool *block)
+{
+    char *line = *text, *end = line + strcspn(line, "\n");
+
+    if (!*line)
+        return -ENOENT;
+    *text = *end ? end + 1 : end;
+    *end = '\0';
+    char *type = line + strcspn(line, " \t");
+    *block = strstr(type, "partition");
+    *type = '\0';
+    unescape_octal(line);
+    *path = line;
     return 0;
 }
 

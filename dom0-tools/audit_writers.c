@@ -150,27 +150,21 @@ static int writers_mounted(struct writers *writers)
 
 static int writers_swapped(struct writers *writers)
 {
-    char *text = audit_read(AT_FDCWD, "/proc/swaps");
+    char *text = audit_read(AT_FDCWD, "/proc/swaps"), *at = text;
     int found = text || errno == ENOENT ? 0 : -errno;
+    const char *path;
+    bool block;
 
-    if (text && strncmp(text, "Filename", 8))
+    if (text && proc_swaps(&at))
         found = -EINVAL;
-    for (char *line = text ? strchr(text, '\n') : NULL; line && line[1] && found <= 0;) {
-        char *path = line + 1, *next = strchr(path, '\n');
+    while (text && found <= 0 && !proc_swap(&at, &path, &block)) {
         struct audit_file file;
-
-        if (next)
-            *next = '\0';
-        char *type = path + strcspn(path, " \t");
-        bool block = strstr(type, "partition");
-        *type = '\0';
-        proc_unescape(path);
         int err = audit_file_of(path, &file);
+
         if (!err && writers_same(writers, &file))
             found = writers_found(writers, file.dev, "swapoff it; destroy the guest", "is swap");
         else if (err && block == writers->file->block)
             found = err;
-        line = next;
     }
     free(text);
     return found;

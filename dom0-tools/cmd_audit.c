@@ -170,15 +170,7 @@ static bool audit_want_one(struct audit *audit, const char *wanted)
 
 static const json_t *audit_status_of(const struct audit *audit, json_int_t domid)
 {
-    size_t i;
-    json_t *guest;
-
-    json_array_foreach(json_object_get(audit->daemon, "guests"), i, guest)
-    {
-        if (ctl_number(guest, "domid") == domid)
-            return guest;
-    }
-    return NULL;
+    return ctl_find(json_object_get(audit->daemon, "guests"), "domid", domid);
 }
 
 /* Only the daemon can tell: it is the worker's setting. */
@@ -198,11 +190,22 @@ static void audit_integrity(const struct audit_domain *domain)
                   "only the daemon knows, and does not say");
 }
 
+/* Without one the daemon notes "none". */
+static void audit_uuid(const struct audit *audit, struct audit_domain *domain)
+{
+    char vm[64];
+
+    int err = audit_node(audit, domain->domid, "vm", vm, sizeof(vm));
+    if (err == -ENOENT || (!err && strncmp(vm, "/vm/", 4)))
+        strcpy(domain->uuid, "none");
+    else if (!err)
+        snprintf(domain->uuid, sizeof(domain->uuid), "%.39s", vm + 4);
+}
+
 static json_t *audit_guest(const struct audit *audit, uint32_t domid)
 {
     struct audit_domain *domain = calloc(1, sizeof(*domain));
     json_t *guest;
-    char vm[64];
 
     if (!domain) {
         fputs("ephemctl audit: no memory\n", stderr);
@@ -219,16 +222,15 @@ static json_t *audit_guest(const struct audit *audit, uint32_t domid)
                                     .init_on_free = audit->init_on_free,
                                     .swaps = audit->swaps};
     audit_node(audit, domid, "name", domain->name, sizeof(domain->name));
-    /* Without one the daemon notes "none". */
-    int err = audit_node(audit, domid, "vm", vm, sizeof(vm));
-    if (err == -ENOENT || (!err && strncmp(vm, "/vm/", 4)))
-        strcpy(domain->uuid, "none");
-    else if (!err)
-        snprintf(domain->uuid, sizeof(domain->uuid), "%.39s", vm + 4);
+    audit_uuid(audit, domain);
     const json_t *of = json_object_get(domain->status, "stubdom_of");
     domain->owner = of ? audit_status_of(audit, json_integer_value(of)) : domain->status;
     audit_disks(domain);
-    audit_worker(domain, audit->run_dir);
+    bool elsewhere = domain->stored && !domain->count;
+    if (elsewhere)
+        audit_add(domain->checks, AUDIT_OK, "worker", NULL, "its key is in a storage domain");
+    else
+        audit_worker(domain, audit->run_dir);
     if (domain->dir >= 0) {
         audit_memory(domain);
         audit_sandbox(domain);
@@ -237,7 +239,8 @@ static json_t *audit_guest(const struct audit *audit, uint32_t domid)
     }
     if (domain->undertaker_dir >= 0)
         close(domain->undertaker_dir);
-    audit_integrity(domain);
+    if (!elsewhere)
+        audit_integrity(domain);
     guest = json_pack("{s:i, s:o, s:o}", "domid", (int)domid, "name", audit_clean(domain->name),
                       "checks", domain->checks);
     if (guest && domain->pid)

@@ -164,12 +164,12 @@ static void status_print_suspended(const json_t *daemon)
 static void status_print(const json_t *answer, bool all)
 {
     const json_t *daemon = json_object_get(answer, "daemon");
-    size_t i;
+    size_t i, count = json_array_size(json_object_get(answer, "guests"));
     json_t *guest;
 
-    printf("blkback-ephemd %s, pid %lld, pool %s, %zu guests%s\n", ctl_text(daemon, "version"),
-           (long long)ctl_number(daemon, "pid"), ctl_text(daemon, "pool"),
-           json_array_size(json_object_get(answer, "guests")),
+    printf("blkback-ephemd %s, pid %lld, pool %s, %zu guest%s%s\n", ctl_text(daemon, "version"),
+           (long long)ctl_number(daemon, "pid"), ctl_text(daemon, "pool"), count,
+           count == 1 ? "" : "s",
            json_is_false(json_object_get(daemon, "xenstore")) ? ", xenstored does not answer" : "");
     if (all)
         status_print_suspended(daemon);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client.h"
 
@@ -17,18 +18,30 @@ static const struct {
     const char *line;
 } ctl_commands[] = {
     {"audit", cmd_audit, "is it all as promised, now?  Looks for itself"},
+    {"attach", cmd_attach, "an ephemeral disk for a domain, whatever its toolstack"},
+    {"convert", cmd_convert, "an xl configuration to its ephemeral twin"},
+    {"detach", cmd_detach, "take such a disk away"},
+    {"disable", cmd_disable, "a domain may have other writable disks, from its next start"},
+    {"enable", cmd_enable, "a domain may have ephemeral disks only, from its next start"},
     {"forget", cmd_forget, "let a guest that was suspended start anew"},
     {"list", cmd_list, "guests and their ephemeral volumes"},
+    {"metrics", cmd_metrics, "what status knows, as Prometheus text"},
+    {"pool", cmd_pool, "pools: what is taken, what is left, who has it"},
     {"refresh", cmd_refresh, "look now whether bases have grown"},
+    {"scan", cmd_scan, "every domain's volumes: ephemeral, plain, read-only, encrypted"},
     {"status", cmd_status, "what guests use: pool, memory, requests, held writes"},
+    {"stubdom", cmd_stubdom, "storage domains: the backend in a domain of its own"},
+    {"top", cmd_top, "throughput, held writes, memory and pool of each guest, live"},
 };
 
+#define CTL_VALUES   8   /* options with a value, of one command */
+#define CTL_LONG     256 /* above all letters */
 #define CTL_COMMANDS (sizeof(ctl_commands) / sizeof(ctl_commands[0]))
 
 static void ctl_help(FILE *to)
 {
     fputs("usage: ephemctl COMMAND [ARGUMENT]... [--json]\n"
-          "Asks blkback-ephemd about the guests whose disks are ephemeral.\n\n",
+          "Guests whose disks are ephemeral: what they have, what they use, and who is one.\n\n",
           to);
     for (size_t i = 0; i < CTL_COMMANDS; i++)
         fprintf(to, "  %-8s %s\n", ctl_commands[i].name, ctl_commands[i].line);
@@ -38,20 +51,47 @@ static void ctl_help(FILE *to)
           to);
 }
 
-int ctl_options(int argc, char **argv, const char *help, int most, const char **words, bool *json)
+/* Which of `values` the option is; 0, or -1 when it was there before. */
+static int ctl_take(const struct ctl_value *values, int option)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const char *seen[CTL_VALUES];
+    const struct ctl_value *value = &values[option >= CTL_LONG ? option - CTL_LONG : 0];
+
+    while (option < CTL_LONG && (value->letter & ~CTL_FLAG) != option)
+        value++;
+    if (seen[value - values]) {
+        fprintf(stderr, "ephemctl: --%s is there twice: keep one\n", value->name);
+        return -1;
+    }
+    seen[value - values] = *value->value = value->letter & CTL_FLAG ? value->name : optarg;
+    return 0;
+}
+
+int ctl_options_with(int argc, char **argv, const char *help, int most, const char **words,
+                     bool *json, const struct ctl_value *values)
+{
+    struct option options[CTL_VALUES + 3] = {{"json", no_argument, NULL, 'j'},
+                                             {"help", no_argument, NULL, 'h'}};
+    char letters[2 * CTL_VALUES + 1] = "";
     int option;
 
+    for (int i = 0; values && values[i].name && i < CTL_VALUES; i++) {
+        bool flag = values[i].letter & CTL_FLAG;
+        int letter = values[i].letter & ~CTL_FLAG;
+
+        options[i + 2] = (struct option){values[i].name, flag ? no_argument : required_argument,
+                                         NULL, CTL_LONG + i};
+        if (letter)
+            snprintf(letters + strlen(letters), 3, "%c%s", letter, flag ? "" : ":");
+    }
     *json = false;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         if (option == 'j') {
             *json = true;
         } else if (option == 'h') {
             fputs(help, stdout);
             return 0;
-        } else {
+        } else if (option == '?' || ctl_take(values, option)) {
             fprintf(stderr, "Try 'ephemctl %s --help'.\n", argv[0]);
             return 2;
         }
@@ -63,6 +103,11 @@ int ctl_options(int argc, char **argv, const char *help, int most, const char **
     for (int i = 0; i < most; i++)
         words[i] = optind + i < argc ? argv[optind + i] : NULL;
     return -1;
+}
+
+int ctl_options(int argc, char **argv, const char *help, int most, const char **words, bool *json)
+{
+    return ctl_options_with(argc, argv, help, most, words, json, NULL);
 }
 
 /* Nothing an answer says may move the operator's cursor. */
@@ -115,9 +160,40 @@ void ctl_print_json(json_t *answer)
     putchar('\n');
 }
 
+json_t *ctl_text_json(const char *text)
+{
+    json_t *value = json_string(text);
+    char *plain = value ? NULL : strdup(text);
+
+    for (char *c = plain; c && *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    if (plain)
+        value = json_string(plain);
+    free(plain);
+    if (!value) {
+        fputs("ephemctl: no memory for the answer\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    return value;
+}
+
 json_int_t ctl_number(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
+}
+
+const json_t *ctl_find(const json_t *array, const char *key, json_int_t number)
+{
+    size_t i;
+    json_t *object;
+
+    json_array_foreach(array, i, object)
+    {
+        if (ctl_number(object, key) == number)
+            return object;
+    }
+    return NULL;
 }
 
 const char *ctl_text(const json_t *object, const char *key)
@@ -142,6 +218,19 @@ const char *ctl_size(json_int_t bytes, char out[16])
     else
         snprintf(out, 16, "%.0f%c", value, units[unit]);
     return out;
+}
+
+const char *ctl_colour(enum ctl_colour colour)
+{
+    static const char *const codes[] = {[CTL_PLAIN] = "\033[0m",
+                                        [CTL_BOLD] = "\033[1m",
+                                        [CTL_RED] = "\033[1;31m",
+                                        [CTL_YELLOW] = "\033[33m"};
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return (none && *none) || !term || !strcmp(term, "dumb") || !isatty(STDOUT_FILENO)
+               ? ""
+               : codes[colour];
 }
 
 const char *ctl_clean(const char *text, char *out, size_t size)

@@ -11,7 +11,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 B=${1:-build-coverage}
 LEAST=95
-files="blkback-ephem/ring blkback-ephem/request blkback-ephem/pump blkback-ephem/overlay
+files="blkback-ephem/ring blkback-ephem/request blkback-ephem/pump blkback-ephem/queue blkback-ephem/overlay
        xenstore-glue/xenbus xenstore-glue/keys"
 suites="ring ring_judge request pump pump_faults pump_short overlay xenbus keys"
 passed=0 failed=0

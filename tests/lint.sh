@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # lint.sh: what the compiler does not look at: who includes whom, formatting, sizes, licence lines,
-# shell.  One line a finding, "file:line: what"; the exit status is 1 when there was any.
+# shell, Python.  One line a finding, "file:line: what"; the exit status is 1 when there was any.
 # Looks at what git tracks or would track.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
@@ -21,6 +21,8 @@ need()
 }
 need clang-format
 need shellcheck
+need pyflakes3
+need pycodestyle
 need git
 
 # Files git knows or would add, by pattern, that are there.
@@ -33,6 +35,7 @@ files()
 mapfile -t c < <(files '*.c' '*.h')
 mapfile -t scripts < <(files '*.sh'; files | grep -v '\.sh$' | while IFS= read -r f; do
     head -c 64 "$f" | head -n 1 | grep -qaE '^#!.*\b(ba|da)?sh\b' && echo "$f"; done)
+mapfile -t python < <(files '*.py' dom0-tools/qubes/qvm-ephemeral)
 
 # --- includes: who may use which library ---------------------------------------------------------
 # only PATTERN-OF-HEADERS PATTERN-OF-FILES-THAT-MAY
@@ -45,8 +48,9 @@ only()
 }
 only 'openssl/' 'blkback-ephem/(cipher|key|seal|secret)\.c|tests/.*|bench/.*'
 only 'libaio\.h' 'blkback-ephem/aio\.c|tests/.*|bench/.*'
-only 'xengnttab' 'blkback-ephem/hv\.c|tests/.*'
-only 'xen' 'blkback-ephem/(hv|syscalls)\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/block-ephem\.c|tests/.*'
+only 'xengnttab' 'blkback-ephem/hv\.c|tests/.*|bench/.*'
+only 'xen' 'blkback-ephem/(hv|syscalls)\.c|xenstore-glue/(xs|evtchn)\.[ch]|dom0-tools/(block-ephem|guard_xen)\.c|tests/.*|bench/.*'
+only 'xenctrl' 'dom0-tools/guard_xen\.c|bench/xen_watch\.c|tests/.*'
 only 'lz4\.h' 'blkback-ephem/press\.c|tests/.*'
 only 'seccomp\.h' 'blkback-ephem/syscalls\.c|tests/.*'
 only 'blkid/' 'common/store_signature\.c|tests/.*'
@@ -61,9 +65,10 @@ main            guest serve sandbox secret
 guest*          guest* door engine iothread mailbox nbd pool pool_extents pump sandbox volume
 serve           engine lane limit mailbox nbd sandbox volume
 door            engine iothread mailbox pump volume
-engine          cipher hv iothread key lane limit pool pump seal secret undertaker
+engine          arena cipher hv iothread key lane limit pool pump seal secret undertaker
 nbd*            nbd* arena iothread limit mailbox volume
 pump            request hv limit ring volume
+queue           pump request hv limit ring volume
 request         pump arena iothread hv limit ring volume
 volume*         volume* lane overlay pool iothread aio arena mailbox
 lane*           lane* sweep volume aio cipher pool iothread press seal slots
@@ -81,7 +86,9 @@ node            index
 seal            cipher key secret
 cipher          key secret
 key             secret
-undertaker      arena syscalls
+secret          memfile
+arena           memfile
+undertaker      memfile syscalls
 sandbox         syscalls
 iothread        aio arena mailbox
 '
@@ -126,9 +133,14 @@ for f in "${c[@]}"; do
             fi
             ;;
         dom0-tools)
-            # The hotplug helper and audit speak xenstore, through the one module that may.
+            # The hotplug helper, audit, scan and the guard speak xenstore, through the one module that may;
+            # enable and disable read the operator's files as the daemon does.
             [[ -f common/$header || -f dom0-tools/$header ]] ||
-                [[ " block-ephem cmd_audit audit_disks audit_given " = *" $module "* && " paths.h xs.h " = *" $header "* ]] ||
+                [[ " block-ephem cmd_audit cmd_scan audit_disks audit_given disk_find plug storage cmd_stubdom stubdom_find stubdom_pairs stubdom_show " = *" $module "* && " paths.h xs.h " = *" $header "* ]] ||
+                [[ $module = plug && $header = frontend.h ]] ||
+                [[ $module = stubdom_pairs && $header = stubdom.h ]] ||
+                [[ $module =~ ^(own_rules|stubdom_rules)$ && $header = rules.h ]] ||
+                [[ $module = guard* && " paths.h rules.h stubdom.h xs.h " = *" $header "* ]] ||
                 found "$f:$line: dom0-tools includes $header, which is not its own"
             ;;
         xenstore-glue)
@@ -150,7 +162,7 @@ for f in "${c[@]}"; do
 done
 
 # --- sizes -----------------------------------------------------------------------------------------
-for f in "${c[@]}"; do
+for f in "${c[@]}" "${python[@]}"; do
     n=$(wc -l <"$f")
     [ "$n" -le 400 ] || found "$f:$n: longer than 400 lines: split it along a data structure"
 done
@@ -162,12 +174,21 @@ awk 'FNR == 1 { start = 0 }
                                 FNR - start - 1
                      start = 0 }' "${c[@]}" >>"$findings"
 
-# --- formatting, licence, leftovers, shell ---------------------------------------------------------
+# --- the Qubes extension: qubesd's modules are not for the tool -----------------------------------
+for f in dom0-tools/qubes/qubes_ephemeral/*.py; do
+    case $f in
+    */extension.py) ;;
+    *) grep -nHE '^ *(import|from) qubes(\.|$| )' "$f" | cut -d: -f1,2 |
+        sed 's/$/: only extension.py may import modules of qubesd/' >>"$findings" ;;
+    esac
+done
+
+# --- formatting, licence, leftovers, shell, Python ---------------------------------------------------------
 clang-format --dry-run -Werror "${c[@]}" 2>&1 |
     sed -nE 's/^([^: ]+):([0-9]+):[0-9]+: error: .*/\1:\2: not formatted: run make format/p' |
     sort -t: -u -k1,1 >>"$findings"
 
-mapfile -t sources < <(files '*.c' '*.h' '*.sh' '*.mk' '*.py' '*.pl' Makefile; printf '%s\n' "${scripts[@]}")
+mapfile -t sources < <(files '*.c' '*.h' '*.sh' '*.mk' '*.py' '*.pl' Makefile; printf '%s\n' "${scripts[@]}" "${python[@]}")
 mapfile -t sources < <(printf '%s\n' "${sources[@]}" | sort -u)
 for f in "${sources[@]}"; do
     [ -n "$f" ] || continue
@@ -188,9 +209,14 @@ leftover='TO''DO|FIX''ME|X''XX'
 } >>"$findings"
 
 # SC1091: sourced files are looked at themselves; SC2119, SC2120: functions of theirs.
-shellcheck -f gcc -e SC1091,SC2119,SC2120 -- "${scripts[@]}" >>"$findings"
+# E203, W503, W504: where blanks stand in slices, and operators at line breaks, is a matter of taste.
+{
+    shellcheck -f gcc -e SC1091,SC2119,SC2120 -- "${scripts[@]}"
+    pycodestyle --max-line-length=100 --ignore=E203,W503,W504 -- "${python[@]}"
+    pyflakes3 "${python[@]}"
+} >>"$findings" 2>&1
 
 sort -t: -k1,1 -k2,2n "$findings"
 n=$(wc -l <"$findings")
-echo "lint: ${#c[@]} C files, ${#scripts[@]} scripts, $n findings"
+echo "lint: ${#c[@]} C files, ${#scripts[@]} scripts, ${#python[@]} of Python, $n findings"
 [ "$n" -eq 0 ]

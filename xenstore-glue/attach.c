@@ -3,7 +3,8 @@
  * attach: up to a volume in the worker; the ring is in connect.c.  libxl waits for exactly InitWait, so publishing is quick
  * and never fails for the base's sake; what is wrong with the base is told through the hotplug
  * script, which libxl runs next.  Until volume and script are both ready the state stays InitWait:
- * a guest that is fast must not carry us past what libxl waits for.
+ * a guest that is fast must not carry us past what libxl waits for.  In a driver domain no script is run, and
+ * libxl waits for InitWait alone: there the volume comes first, and what failed never gets there.
  */
 #include "attach.h"
 
@@ -12,7 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "connect.h"
+#include "driver.h"
 #include "emulated.h"
+#include "frontend.h"
 #include "keys.h"
 #include "kin.h"
 #include "store.h"
@@ -42,10 +46,10 @@ int attach_state(struct xenstore *xs, const struct vbd *vbd, bool frontend, uint
 {
     char path[PATH_ROOM];
 
-    if (frontend)
-        path_frontend(path, &vbd->id, "state");
-    else
-        path_backend(path, &vbd->id, "state");
+    int err = frontend ? frontend_look(xs, &vbd->id) : 0;
+    if (err)
+        return err;
+    (frontend ? path_frontend : path_backend)(path, &vbd->id, "state");
     return xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, state);
 }
 
@@ -68,6 +72,13 @@ static bool attach_discard(struct xenstore *xs, const struct vbd *vbd)
     return attach_get(xs, vbd, "discard-enable", value, sizeof(value)) || strcmp(value, "0");
 }
 
+static bool attach_reads_only(struct xenstore *xs, const struct vbd *vbd)
+{
+    char mode[8];
+
+    return attach_get(xs, vbd, "mode", mode, sizeof(mode)) || strcmp(mode, "w");
+}
+
 static int attach_publish_body(struct xenstore *xs, void *arg)
 {
     struct vbd *vbd = arg;
@@ -80,7 +91,6 @@ static int attach_publish_body(struct xenstore *xs, void *arg)
     };
     static const struct attach_pair discard[] = {
         {"feature-discard", 1}, {"discard-granularity", BLOCK_SIZE}, {"discard-alignment", 0}};
-    char mode[8];
     uint64_t state;
 
     int err = attach_state(xs, vbd, false, &state);
@@ -88,10 +98,13 @@ static int attach_publish_body(struct xenstore *xs, void *arg)
         err = -ECANCELED; /* the toolstack has changed its mind meanwhile */
     if (err)
         return err;
-    vbd->readonly = attach_get(xs, vbd, "mode", mode, sizeof(mode)) || strcmp(mode, "w");
+    vbd->readonly = attach_reads_only(xs, vbd);
     err = attach_put_all(xs, vbd, transport, ARRAY_SIZE(transport));
     if (!err && attach_discard(xs, vbd))
         err = attach_put_all(xs, vbd, discard, ARRAY_SIZE(discard));
+    /* All nodes that it will ever have: what reaches InitWait must not fail for a quota later. */
+    if (!err && vbd->glue->policy->driver)
+        err = connect_put_size(xs, vbd);
     return err ? err : attach_put(xs, vbd, "state", XENBUS_INIT_WAIT);
 }
 
@@ -100,6 +113,7 @@ void attach_publish(struct vbd *vbd)
     int err = xenstore_transact(vbd->glue->xs, attach_publish_body, vbd);
 
     if (!err) {
+        vbd->published = true;
         vbd->broken = vbd->moved = false;
         return;
     }
@@ -109,8 +123,11 @@ void attach_publish(struct vbd *vbd)
     }
     /* Tried again by itself: a second is soon enough for a store that refuses. */
     if (err != -ENOENT && log_allowed(&vbd->limit))
-        log_error("vbd %u/%u: cannot be published: %s", vbd->id.domid, vbd->id.devid,
-                  strerror(-err));
+        log_error(
+            "vbd %u/%u: cannot be published: %s", vbd->id.domid, vbd->id.devid,
+            err == -ENOSPC
+                ? "xenstored's quota of nodes is used up: use another storage domain, or raise it"
+                : strerror(-err));
     loop_timer_set(vbd->glue->loop, &vbd->again, 1000);
 }
 
@@ -145,17 +162,22 @@ void attach_fail(struct vbd *vbd, const char *text)
     glue_touched(vbd->glue, vbd->id.domid);
 }
 
-void attach_refuse(struct vbd *vbd, const char *text)
+void attach_close(struct vbd *vbd, const char *text)
 {
     char path[PATH_ROOM];
 
-    vbd->broken = true;
     if (log_allowed(&vbd->limit))
         log_error("vbd %u/%u: closing it: %s", vbd->id.domid, vbd->id.devid, text);
     path_error(path, &vbd->id, "error");
     if (vbd->glue->xs)
         xenstore_write(vbd->glue->xs, path, text);
     glue_touched(vbd->glue, vbd->id.domid);
+}
+
+void attach_refuse(struct vbd *vbd, const char *text)
+{
+    vbd->broken = true;
+    attach_close(vbd, text);
 }
 
 void attach_note(const struct vbd *vbd, char note[WIRE_NOTE])
@@ -261,7 +283,11 @@ static int attach_params(struct vbd *vbd, struct store_spec *spec, char text[STO
                  err == -E2BIG ? "too long: use a shorter path" : strerror(-err));
         return err;
     }
-    return store_parse_volume(vbd_target(vbd), spec, text);
+    err = store_parse_volume(vbd_target(vbd), spec, text);
+    if (err || !vbd->glue->policy->driver)
+        return err;
+    vbd->readonly = attach_reads_only(vbd->glue->xs, vbd);
+    return driver_check_base(spec, text);
 }
 
 /* The base, or the volume that the guest's other frontend of this disk has. */
@@ -291,6 +317,14 @@ static int attach_begin(struct vbd *vbd, struct store_base *base, const struct v
     struct kin kin;
 
     *base = (struct store_base){.fd = -1};
+    if (glue->policy->driver)
+        vbd_watch(vbd, true); /* one that has gone since we were marked may have left its place */
+    if (glue->policy->driver && !vbd->watched) {
+        snprintf(text, ATTACH_TEXT,
+                 "its frontend cannot be watched: xenstored's quota of watches is used up: "
+                 "use another storage domain");
+        return -EDQUOT;
+    }
     int err = kin_learn(glue, vbd->id.domid, &kin, text);
     if (!err)
         err = kin_check(glue, &kin, text);
@@ -313,6 +347,20 @@ static int attach_begin(struct vbd *vbd, struct store_base *base, const struct v
     return kin_join(life, &kin, text);
 }
 
+/* Once, when it is dom0's word that is waited for. */
+static void attach_await(struct vbd *vbd)
+{
+    char text[WIRE_TEXT];
+    uint32_t guest;
+
+    if (vbd->awaited || !vbd->glue->policy->driver ||
+        driver_resolve(vbd->glue->xs, vbd->id.domid, &guest, text) != -EAGAIN)
+        return;
+    vbd->awaited = true;
+    log_warn("vbd %u/%u: dom0 has not said whose domain %u is: does 'ephemctl stubdom pairs' run?",
+             vbd->id.domid, vbd->id.devid, vbd->id.domid);
+}
+
 void attach_open(struct vbd *vbd)
 {
     char text[ATTACH_TEXT] = "";
@@ -329,8 +377,10 @@ void attach_open(struct vbd *vbd)
     }
     if (xenstore_lost(vbd->glue->xs) && !vbd->life)
         return;
-    if (err == -EAGAIN && !text[0])
-        return; /* the guest's earlier life is about to end; the scan comes back */
+    if (err == -EAGAIN && !text[0]) {
+        attach_await(vbd);
+        return; /* or the guest's earlier life is about to end; the scan comes back */
+    }
     if (err)
         attach_fail(vbd, text[0] ? text : strerror(-err));
 }

@@ -17,11 +17,14 @@ void attach_open(struct vbd *vbd);
 /* No volume, ever: hotplug-error and hotplug-status say so, the state stays InitWait. */
 void attach_fail(struct vbd *vbd, const char *text);
 
+/* One log line and an error node say why it closes. */
+void attach_close(struct vbd *vbd, const char *text);
+
 /* This connection is over: one log line, an error node, Closing and Closed follow. */
 void attach_refuse(struct vbd *vbd, const char *text);
 
 /* For connect: the state of the frontend or of ours; numbers into our directory, in order, until
- * one fails. */
+ * one fails.  A frontend that names another backend has none: -EEXIST. */
 struct attach_pair {
     const char *node;
     uint64_t value;

@@ -13,6 +13,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "paths.h"
 #include "process.h"
 
 #define CLAIM_VALUE 192
@@ -95,7 +96,7 @@ static int claim_body(struct xenstore *xs, void *arg)
     char value[CLAIM_VALUE];
 
     claim->since = claim->now;
-    int err = xenstore_read(xs, CLAIM_NODE, value, sizeof(value));
+    int err = xenstore_read(xs, path_claim(), value, sizeof(value));
     if (!err)
         err = claim_judge(claim, value);
     else if (err == -ENOENT || err == -E2BIG || err == -EINVAL)
@@ -105,7 +106,7 @@ static int claim_body(struct xenstore *xs, void *arg)
     snprintf(claim_ours, sizeof(claim_ours), "%d %llu %016llx %llu %.64s", (int)getpid(),
              process_started(getpid()), (unsigned long long)claim->nonce,
              (unsigned long long)claim->since, claim->run_dir);
-    return xenstore_write(xs, CLAIM_NODE, claim_ours);
+    return xenstore_write(xs, path_claim(), claim_ours);
 }
 
 int claim_take(struct xenstore *xs, const char *run_dir, uint64_t now, uint64_t *since,
@@ -113,6 +114,12 @@ int claim_take(struct xenstore *xs, const char *run_dir, uint64_t now, uint64_t 
 {
     struct claim claim = {.run_dir = run_dir, .now = now, .text = text};
 
+    if (!strcmp(path_backends(), PATH_DRIVER) && !xenstore_self(xs)) {
+        snprintf(text, CLAIM_TEXT,
+                 "--driver-domain: this is dom0, or xenstore does not say which domain it is: the "
+                 "disks here are the kernel's");
+        return -EPERM;
+    }
     text[0] = '\0';
     if (getrandom(&claim.nonce, sizeof(claim.nonce), 0) != (ssize_t)sizeof(claim.nonce))
         return -EIO;
@@ -124,7 +131,7 @@ int claim_take(struct xenstore *xs, const char *run_dir, uint64_t now, uint64_t 
 bool claim_stands(struct xenstore *xs)
 {
     char value[CLAIM_VALUE];
-    int err = xenstore_read(xs, CLAIM_NODE, value, sizeof(value));
+    int err = xenstore_read(xs, path_claim(), value, sizeof(value));
 
     return err ? err != -ENOENT : !strcmp(value, claim_ours);
 }

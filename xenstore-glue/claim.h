@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * claim: one daemon a xenstore, whatever run-dir each was given, and the mark by which a daemon
- * knows that the xenstore before it is the one it knew.  Both are one node, CLAIM_NODE, with
+ * knows that the xenstore before it is the one it knew.  Both are one node, path_claim(), with
  * "<pid> <start of the process> <random> <since> <run-dir>"; it stays when a daemon ends, because
  * workers stay, and is taken over by the next daemon with the same run-dir.  `since` is handed on:
  * lives that began before it are not known to this xenstore, however often daemons restart.
@@ -14,7 +14,6 @@
 
 #include "xs.h"
 
-#define CLAIM_NODE "blkback-ephem/daemon" /* relative to our own domain */
 #define CLAIM_TEXT 256
 
 /*

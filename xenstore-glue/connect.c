@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * connect: keys and state are read in one transaction, so that a ring is never put together from
- * the keys of two frontends, an earlier kernel's and a later one's.
+ * the keys of two frontends, an earlier kernel's and a later one's, nor of one that answers to another
+ * backend.
  */
 #include "connect.h"
 
@@ -135,22 +136,29 @@ void connect_compare(struct vbd *vbd)
     vbd->replayed = NULL;
 }
 
-static int connect_announce_body(struct xenstore *xs, void *arg)
+int connect_put_size(struct xenstore *xs, const struct vbd *vbd)
 {
-    struct vbd *vbd = arg;
     const struct attach_pair nodes[] = {
         {"sectors", vbd->bytes / SECTOR_SIZE},
         {"info", vbd->readonly ? 4 : 0},
         {"sector-size", SECTOR_SIZE},
         {"physical-sector-size", vbd->bytes % BLOCK_SIZE ? SECTOR_SIZE : BLOCK_SIZE},
-        {"state", XENBUS_CONNECTED},
     };
+
+    return attach_put_all(xs, vbd, nodes, ARRAY_SIZE(nodes));
+}
+
+static int connect_announce_body(struct xenstore *xs, void *arg)
+{
+    static const struct attach_pair connected[] = {{"state", XENBUS_CONNECTED}};
+    struct vbd *vbd = arg;
     uint64_t state;
 
-    if (attach_state(xs, vbd, false, &state) ||
+    if (attach_state(xs, vbd, true, &state) || attach_state(xs, vbd, false, &state) ||
         (state != XENBUS_INIT_WAIT && state != XENBUS_INITIALISED))
         return -ECANCELED;
-    return attach_put_all(xs, vbd, nodes, ARRAY_SIZE(nodes));
+    int err = connect_put_size(xs, vbd);
+    return err ? err : attach_put_all(xs, vbd, connected, ARRAY_SIZE(connected));
 }
 
 void connect_announce(struct vbd *vbd)
@@ -165,8 +173,11 @@ void connect_announce(struct vbd *vbd)
         path_error(path, &vbd->id, NULL);
         xenstore_remove(vbd->glue->xs, path);
     } else if (err != -ECANCELED) {
-        log_error("vbd %u/%u: cannot be announced: %s", vbd->id.domid, vbd->id.devid,
-                  strerror(-err));
+        if (log_allowed(&vbd->limit))
+            log_error("vbd %u/%u: cannot be announced: %s", vbd->id.domid, vbd->id.devid,
+                      strerror(-err));
+        loop_timer_set(vbd->glue->loop, &vbd->again, 1000);
+        return;
     }
     glue_touched(vbd->glue, vbd->id.domid);
 }

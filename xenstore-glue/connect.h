@@ -13,6 +13,9 @@ void connect_ring(struct vbd *vbd);
 /* The disk's size, then Connected, in one transaction. */
 void connect_announce(struct vbd *vbd);
 
+/* Its size and sectors, inside of the caller's transaction.  0 or negative errno. */
+int connect_put_size(struct xenstore *xs, const struct vbd *vbd);
+
 /* Its new size, then Connected once more, in one transaction. */
 void connect_resize(struct vbd *vbd);
 

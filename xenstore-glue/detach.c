@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "emulated.h"
+#include "frontend.h"
 #include "kin.h"
 #include "suspend.h"
 
@@ -147,6 +148,54 @@ void detach_release(struct vbd *vbd)
     if (!life_call(vbd->life, &msg, NULL, 0, detach_patience(vbd, DETACH_STEP), detach_deleted,
                    vbd))
         vbd->volume = VBD_DELETING;
+}
+
+static int detach_erase_body(struct xenstore *xs, void *arg)
+{
+    const struct vbd *vbd = arg;
+    char path[PATH_ROOM], **names;
+    unsigned int count = 0;
+    bool driver = vbd->glue->policy->driver;
+    uint64_t state;
+
+    path_backend(path, &vbd->id, "state");
+    int err = xenstore_read_u64(xs, path, XENBUS_RECONFIGURED, &state);
+    if (!err && state != XENBUS_CLOSED)
+        err = -ECANCELED; /* attached anew meanwhile */
+    if (!err && !driver)
+        err = frontend_erase(xs, &vbd->id);
+    path_backend(path, &vbd->id, NULL);
+    if (!err)
+        err = xenstore_remove(xs, path);
+    if (driver)
+        return err; /* what is above it is dom0's */
+    *strrchr(path, '/') = '\0';
+    if (err || xenstore_list(xs, path, &names, &count))
+        return err;
+    free(names);
+    return count ? 0 : xenstore_remove(xs, path);
+}
+
+void detach_erase(struct vbd *vbd)
+{
+    struct xenstore *xs = vbd->glue->xs;
+    char path[PATH_ROOM], value[sizeof(PATH_BY_HAND)];
+
+    path_backend(path, &vbd->id, "toolstack");
+    if (!vbd->glue->policy->driver &&
+        (xenstore_read(xs, path, value, sizeof(value)) || strcmp(value, PATH_BY_HAND)))
+        return;
+    if (vbd->glue->policy->driver && loop_now() < vbd->settled) {
+        loop_timer_set(vbd->glue->loop, &vbd->again, (uint32_t)(vbd->settled - loop_now()));
+        return;
+    }
+    int err = xenstore_transact(xs, detach_erase_body, vbd);
+    if (!err || err == -ENOENT || err == -ECANCELED)
+        return;
+    loop_timer_set(vbd->glue->loop, &vbd->again, DETACH_AGAIN);
+    if (log_allowed(&vbd->limit))
+        log_error("vbd %u/%u: its folders in xenstore cannot be removed: %s", vbd->id.domid,
+                  vbd->id.devid, strerror(-err));
 }
 
 void detach_forget(struct vbd *vbd)

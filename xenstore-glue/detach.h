@@ -22,4 +22,12 @@ void detach_forget(struct vbd *vbd);
 /* After each look: whether it must be over soon. */
 void detach_set_deadline(struct vbd *vbd, const struct xenbus_view *view);
 
+/*
+ * Of a vbd that is Closed, offline and held by nobody: its folder and the guest's, when `ephemctl
+ * attach` made them.  No toolstack knows of such a disk, so that nobody else would.  In a driver domain
+ * its own folder, of every disk: libxl waits for that (libxl_device.c, device_destroy_be_watch_cb), but has to see
+ * Closed before.
+ */
+void detach_erase(struct vbd *vbd);
+
 #endif

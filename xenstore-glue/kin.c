@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "driver.h"
 #include "log.h"
 #include "paths.h"
 #include "stubdom.h"
@@ -38,7 +39,9 @@ static int kin_learn_body(struct xenstore *xs, void *arg)
     struct kin_look *look = arg;
     struct kin *kin = look->kin;
 
-    int err = stubdom_resolve(kin_read, xs, kin->domid, &kin->guest, look->text);
+    int err = look->glue->policy->driver
+                  ? driver_resolve(xs, kin->domid, &kin->guest, look->text)
+                  : stubdom_resolve(kin_read, xs, kin->domid, &kin->guest, look->text);
     if (err)
         return err;
     err = life_identify(look->glue, kin->domid, kin->uuid);
@@ -82,6 +85,13 @@ int kin_check(struct glue *glue, const struct kin *kin, char text[WIRE_TEXT])
     if (life && life->stubdom.domid &&
         (life->stubdom.domid != kin->domid || strcmp(life->stubdom.uuid, kin->uuid)))
         return -EAGAIN;
+    /* What dom0 said of a domid may have been said of an earlier domain. */
+    if (life && life->parted) {
+        snprintf(text, WIRE_TEXT,
+                 "domain %u: guest %u has had a stub domain that has left: start the guest anew",
+                 kin->domid, kin->guest);
+        return -EPERM;
+    }
     life = life_find(glue, kin->domid);
     if (!life)
         return 0;
@@ -122,6 +132,7 @@ void kin_leave(struct life *life, uint32_t domid)
             return;
     }
     life_channels_drop(life, domid);
+    life->parted = life->glue->policy->driver;
     memset(&life->stubdom, 0, sizeof(life->stubdom));
     int err = life_note_worker(life);
     if (err)

@@ -53,6 +53,7 @@ struct life {
     char uuid[LIFE_UUID];
     uint64_t number;
     struct life_stubdom stubdom;
+    bool parted;           /* in a driver domain: a stub domain has left it, and none comes again */
     struct worker *worker; /* NULL once dead, or RESUMING and its process is not known */
     uint32_t threads;
     char pool_spec[RULES_SPEC]; /* as the operator wrote it */

@@ -128,6 +128,8 @@ static int life_read_rules(const struct life *life, struct rules *rules, char te
         text[0] = '\0';
         return -EAGAIN;
     }
+    if (err == -EACCES && policy->driver)
+        err = -ENOENT;
     if (err && err != -ENOENT && err != -E2BIG) {
         snprintf(text, WIRE_TEXT, "%s: cannot be read, so the guest's rules are not known: %s",
                  path, strerror(-err));
@@ -195,6 +197,7 @@ static int life_hello(struct life *life, const int fds[2])
     msg.u.hello.version = WIRE_VERSION;
     msg.u.hello.threads = life->threads;
     msg.u.hello.domid = life->domid;
+    msg.u.hello.poll = life->glue->policy->poll;
     msg.u.hello.pool = life->pool;
     msg.u.hello.rates = life->rates;
     snprintf(msg.u.hello.note, sizeof(msg.u.hello.note), "uuid=%s pool=%s", life->uuid,

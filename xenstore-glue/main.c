@@ -19,12 +19,14 @@
 
 #include "cgroup.h"
 #include "control.h"
+#include "driver.h"
 #include "emulated.h"
 #include "extents.h"
 #include "glue.h"
 #include "kernel.h"
 #include "life.h"
 #include "log.h"
+#include "paths.h"
 #include "rules.h"
 #include "scan.h"
 #include "store.h"
@@ -263,6 +265,20 @@ static void daemon_tell_freed(void)
             "nor /boot/config-* says: boot dom0 with init_on_free=1");
 }
 
+/* What `ephemctl stubdom create` waits for. */
+static int daemon_tell_dom0(const struct daemon *d)
+{
+    if (!d->policy.driver)
+        return 0;
+    log_warn("a driver domain is not told of guests that are saved or migrated: do not restore one "
+             "whose disks were served here");
+    int err = d->glue.xs ? xenstore_write(d->glue.xs, PATH_SERVING, PATH_SERVES) : -EIO;
+    if (err)
+        log_error(PATH_SERVING " in xenstore: %s: is this a domain that libxl made?",
+                  strerror(-err));
+    return err;
+}
+
 int main(int argc, char **argv)
 {
     static struct daemon d = {.lock = -1, .signals.fd = -1};
@@ -271,11 +287,13 @@ int main(int argc, char **argv)
     if (err)
         return err > 0 ? EXIT_SUCCESS : 2;
     umask(0077);
+    path_serve_driver(d.policy.driver);
     log_open("blkback-ephemd", d.policy.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
     err = daemon_open(&d);
     if (!err) {
-        log_info("serving backend/vbd3, pool %s", d.defaults.pool);
+        log_info("serving %s, pool %s", path_backends(), d.defaults.pool);
         daemon_tell_freed();
+        err = daemon_tell_dom0(&d);
     }
     while (!err && !d.leaving)
         err = loop_turn(d.glue.loop, -1);

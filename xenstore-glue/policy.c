@@ -28,8 +28,12 @@ static const char policy_help[] =
     "  --state-dir DIR   which guests were suspended (/var/lib/blkback-ephem)\n"
     "  --threads N       ring threads of a worker, 1 to 16 (CPUs, at most 4)\n"
     "  --queues N        queues offered to a frontend, 1 to 64 (4)\n"
+    "  --poll US         how long a worker may look at a quiet ring before it sleeps, 0 to 1000\n"
+    "                    microseconds (100); not at all where it has one CPU\n"
     "  --cgroup MODE     a control group for each worker: auto (where cgroup v2 is delegated), on\n"
     "                    (or no guest starts) or off (auto)\n"
+    "  --driver-domain   serve backend/vbd of the domain we run in, which is not dom0: bases are\n"
+    "                    what lies in /bases, and no hotplug script is waited for\n"
     "  --verbose         log every step\n"
     "  --help            this text\n"
     "  --version         the version\n"
@@ -38,20 +42,22 @@ static const char policy_help[] =
     "serving; the next blkback-ephemd with the same --run-dir takes them back.\n";
 
 static const struct option policy_options[] = {
-    {"pool", required_argument, NULL, 'p'},      {"config-dir", required_argument, NULL, 'c'},
-    {"worker", required_argument, NULL, 'w'},    {"run-dir", required_argument, NULL, 'r'},
-    {"threads", required_argument, NULL, 't'},   {"queues", required_argument, NULL, 'q'},
-    {"state-dir", required_argument, NULL, 's'}, {"cgroup", required_argument, NULL, 'g'},
-    {"verbose", no_argument, NULL, 'v'},         {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},         {NULL, 0, NULL, 0}};
+    {"pool", required_argument, NULL, 'p'},    {"config-dir", required_argument, NULL, 'c'},
+    {"worker", required_argument, NULL, 'w'},  {"run-dir", required_argument, NULL, 'r'},
+    {"threads", required_argument, NULL, 't'}, {"queues", required_argument, NULL, 'q'},
+    {"poll", required_argument, NULL, 'P'},    {"state-dir", required_argument, NULL, 's'},
+    {"cgroup", required_argument, NULL, 'g'},  {"driver-domain", no_argument, NULL, 'd'},
+    {"verbose", no_argument, NULL, 'v'},       {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0}};
 
-static int policy_number(const char *option, const char *text, uint32_t most, uint32_t *out)
+static int policy_number(const char *option, const char *text, uint32_t least, uint32_t most,
+                         uint32_t *out)
 {
     uint64_t value;
 
-    if (parse_u64(text, most, &value) || !value) {
-        fprintf(stderr, "blkback-ephemd: --%s takes a number from 1 to %u, not '%s'\n", option,
-                most, text);
+    if (parse_u64(text, most, &value) || value < least) {
+        fprintf(stderr, "blkback-ephemd: --%s takes a number from %u to %u, not '%s'\n", option,
+                least, most, text);
         return -EINVAL;
     }
     *out = (uint32_t)value;
@@ -91,11 +97,16 @@ static int policy_option(struct policy *policy, int option)
         policy->state_dir = optarg;
         return 0;
     case 't':
-        return policy_number("threads", optarg, WIRE_THREADS, &policy->threads);
+        return policy_number("threads", optarg, 1, WIRE_THREADS, &policy->threads);
     case 'q':
-        return policy_number("queues", optarg, WIRE_QUEUES, &policy->queues);
+        return policy_number("queues", optarg, 1, WIRE_QUEUES, &policy->queues);
+    case 'P':
+        return policy_number("poll", optarg, 0, WIRE_POLL, &policy->poll);
     case 'g':
         return policy_cgroup(policy, optarg);
+    case 'd':
+        policy->driver = true;
+        return 0;
     case 'v':
         policy->verbose = true;
         return 0;
@@ -147,7 +158,8 @@ int policy_parse(int argc, char **argv, struct policy *policy)
                               .threads = cpus > 4   ? 4
                                          : cpus < 1 ? 1
                                                     : (uint32_t)cpus,
-                              .queues = 4};
+                              .queues = 4,
+                              .poll = 100};
     while ((option = getopt_long(argc, argv, "", policy_options, NULL)) != -1) {
         result = policy_option(policy, option);
         if (result)

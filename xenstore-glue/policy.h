@@ -23,7 +23,9 @@ struct policy {
     const char *run_dir;     /* control socket, pid file, workers' sockets */
     uint32_t threads;        /* a worker's ring threads */
     uint32_t queues;         /* offered to frontends */
+    uint32_t poll;           /* us: how long a ring thread may look before it sleeps */
     enum cgroup_mode cgroup; /* whether workers have control groups of their own */
+    bool driver;             /* we run in a driver domain, not in dom0 */
     bool verbose;
 };
 

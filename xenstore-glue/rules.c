@@ -23,6 +23,9 @@ static const struct {
     [RULES_INTEGRITY] = {"pool", "integrity"},
     [RULES_IOPS] = {"limits", "iops"},
     [RULES_BANDWIDTH] = {"limits", "bandwidth"},
+    [RULES_EPHEMERAL] = {"guard", "ephemeral"},
+    [RULES_STRICT] = {"guard", "strict"},
+    [RULES_ENFORCE] = {"guard", "enforce"},
 };
 
 struct rules_reader {
@@ -64,7 +67,7 @@ static void rules_look(struct rules_reader *r, const char *line)
     if (close && !rules_section(line + 1, (size_t)(close - line - 1))) {
         snprintf(what, sizeof(what), "%.*s", (int)min_u32((uint32_t)(close - line - 1), 40),
                  line + 1);
-        rules_bad(r, what, "no such section: write [pool] or [limits]");
+        rules_bad(r, what, "no such section: write [pool], [limits] or [guard]");
     }
     while (close && rules_blank(*++close))
         ;
@@ -112,18 +115,54 @@ static enum rules_key rules_find(struct rules_reader *r, const char *section, co
             return i;
     snprintf(what, sizeof(what), "%.40s", key);
     rules_bad(r, what,
-              !section[0] ? "stands before any section: write [pool] or [limits] above it"
+              !section[0] ? "stands before any section: write [pool], [limits] or [guard] above it"
               : !strcmp(section, "pool")
                   ? "no such key in [pool]: write pool, ram-budget, quota, low-water or "
                     "integrity"
-                  : "no such key in [limits]: write iops or bandwidth");
+              : !strcmp(section, "limits")
+                  ? "no such key in [limits]: write iops or bandwidth"
+                  : "no such key in [guard]: write ephemeral, strict or enforce");
     return RULES_KEYS;
+}
+
+/* A switch of [guard]. */
+static int rules_switch(struct rules *rules, enum rules_key key, const char *value,
+                        char text[STORE_TEXT])
+{
+    static const char *const words[] = {"off", "no", "0", "on", "yes", "1"};
+    size_t i = 0;
+
+    while (i < ARRAY_SIZE(words) && strcmp(words[i], value))
+        i++;
+    if (i == ARRAY_SIZE(words))
+        return store_fail(text, -EINVAL, "'%.40s': write on or off", value);
+    if (key == RULES_EPHEMERAL)
+        rules->ephemeral = i > 2;
+    else if (key == RULES_STRICT)
+        rules->strict = i > 2;
+    else
+        rules->lenient = i <= 2;
+    return 0;
+}
+
+static int rules_set(struct rules *rules, enum rules_key key, const char *value,
+                     char text[STORE_TEXT])
+{
+    struct store_pool_spec spec;
+
+    if (!strcmp(rules_keys[key].section, "guard"))
+        return rules_switch(rules, key, value, text);
+    if (key != RULES_POOL)
+        return store_set_limit(&rules->limits, rules_keys[key].key, value, text);
+    int err = store_parse_pool(value, &spec, text);
+    if (!err && copy_string(rules->pool, RULES_SPEC, value))
+        err = store_fail(text, -EINVAL, "too long: use a shorter path");
+    return err;
 }
 
 static int rules_value(void *arg, const char *section, const char *name, const char *value)
 {
     struct rules_reader *r = arg;
-    struct store_pool_spec spec;
     char why[STORE_TEXT];
 
     if (r->err)
@@ -135,11 +174,7 @@ static int rules_value(void *arg, const char *section, const char *name, const c
         rules_bad(r, name, "written twice in this file: keep one");
         return 0;
     }
-    int err = key == RULES_POOL ? store_parse_pool(value, &spec, why)
-                                : store_set_limit(&r->rules->limits, name, value, why);
-    if (!err && key == RULES_POOL && copy_string(r->rules->pool, RULES_SPEC, value))
-        err = store_fail(why, -EINVAL, "too long: use a shorter path");
-    if (err) {
+    if (rules_set(r->rules, key, value, why)) {
         /* A pool's own words begin with what it is. */
         rules_bad(r, key == RULES_POOL ? "" : name, why);
         return 0;

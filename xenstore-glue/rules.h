@@ -26,6 +26,9 @@ enum rules_key {
     RULES_INTEGRITY,
     RULES_IOPS,
     RULES_BANDWIDTH,
+    RULES_EPHEMERAL,
+    RULES_STRICT,
+    RULES_ENFORCE,
     RULES_KEYS
 };
 
@@ -39,6 +42,9 @@ struct rules {
     char pool[RULES_SPEC]; /* as the operator wrote it */
     struct store_pool_spec spec;
     struct store_limits limits;
+    bool ephemeral; /* it may have no writable disk that is not ours: ephem-guard sees to that */
+    bool strict;    /* not while it runs either */
+    bool lenient;   /* enforce=off: it is not seen to */
     struct rules_place place[RULES_KEYS];
 };
 
@@ -70,5 +76,8 @@ bool rules_nameable(const char *domain);
  */
 int rules_read(struct rules *rules, const char *dir, const char *pool, const char *domain,
                char text[STORE_TEXT]);
+
+/* The same for who needs no pool: whether the keys make sense together is not asked. */
+int rules_look_up(struct rules *rules, const char *dir, const char *domain, char text[STORE_TEXT]);
 
 #endif

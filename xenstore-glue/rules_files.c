@@ -151,29 +151,49 @@ static int files_own(struct rules *rules, int dir, const char *domain, struct ru
     return err ? err : files_add(rules, file, true, text);
 }
 
+/* Both files; `file` and `own` get their names, and what they hold, which the caller frees. */
+static int files_both(struct rules *rules, const char *dir, const char *domain,
+                      struct rules_file *file, struct rules_file *own, char text[STORE_TEXT])
+{
+    bool named = domain && rules_nameable(domain);
+    int err = 0;
+
+    snprintf(file->name, sizeof(file->name), "%.*s/blkback-ephem" FILES_SUFFIX, RULES_DIR, dir);
+    snprintf(own->name, sizeof(own->name), "%.*s/domains/%.*s" FILES_SUFFIX, RULES_DIR, dir,
+             FILES_NAME, named ? domain : "");
+    int at = files_directory(AT_FDCWD, dir);
+    if (at == -ENOENT)
+        return 0;
+    if (at < 0)
+        return files_failed(dir, at, text);
+    err = files_default(rules, at, file, text);
+    if (!err && named)
+        err = files_own(rules, at, domain, own, text);
+    close(at);
+    return err;
+}
+
 int rules_read(struct rules *rules, const char *dir, const char *pool, const char *domain,
                char text[STORE_TEXT])
 {
     struct rules_file file = {.length = 0}, own = {.length = 0};
-    bool named = domain && rules_nameable(domain);
-    int err = 0;
 
     memset(rules, 0, sizeof(*rules));
     snprintf(rules->pool, sizeof(rules->pool), "%s", pool ? pool : "");
-    snprintf(file.name, sizeof(file.name), "%.*s/blkback-ephem" FILES_SUFFIX, RULES_DIR, dir);
-    snprintf(own.name, sizeof(own.name), "%.*s/domains/%.*s" FILES_SUFFIX, RULES_DIR, dir,
-             FILES_NAME, named ? domain : "");
-    int at = files_directory(AT_FDCWD, dir);
-    if (at < 0 && at != -ENOENT)
-        return files_failed(dir, at, text);
-    if (at >= 0)
-        err = files_default(rules, at, &file, text);
-    if (!err && at >= 0 && named)
-        err = files_own(rules, at, domain, &own, text);
+    int err = files_both(rules, dir, domain, &file, &own, text);
     if (!err)
         err = rules_finish(rules, file.name, own.name, text);
-    if (at >= 0)
-        close(at);
+    free(file.content);
+    free(own.content);
+    return err;
+}
+
+int rules_look_up(struct rules *rules, const char *dir, const char *domain, char text[STORE_TEXT])
+{
+    struct rules_file file = {.length = 0}, own = {.length = 0};
+
+    memset(rules, 0, sizeof(*rules));
+    int err = files_both(rules, dir, domain, &file, &own, text);
     free(file.content);
     free(own.content);
     return err;

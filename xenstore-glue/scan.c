@@ -15,6 +15,7 @@
 #include "claim.h"
 #include "control.h"
 #include "domains.h"
+#include "driver.h"
 #include "life.h"
 #include "log.h"
 #include "mark.h"
@@ -142,7 +143,7 @@ static void scan_event(struct scan *scan, const char *token, const char *path)
     if (sscanf(token, "/local/domain/%u/", &domid) == 1) {
         if (scan_charge(scan, domid) && suspend_is_ours(token))
             suspend_event(scan->glue, domid);
-    } else if (sscanf(path, PATH_BACKEND "/%u", &domid) == 1 && domid < PATH_DOMIDS) {
+    } else if (!path_parse_owner(path, &domid)) {
         glue_touched(scan->glue, domid);
     } else {
         glue_changed(scan->glue);
@@ -181,12 +182,12 @@ static bool scan_skips(struct scan *scan, uint32_t domid)
 static bool scan_mark(struct scan *scan)
 {
     struct glue *glue = scan->glue;
-    char **names;
-    unsigned int count;
     bool trusted = true;
+    unsigned int count;
+    char **names;
 
     list_for_each(it, &glue->vbds) container_of(it, struct vbd, link)->seen = false;
-    int err = xenstore_list(glue->xs, PATH_BACKEND, &names, &count);
+    int err = xenstore_list(glue->xs, path_backends(), &names, &count);
     if (err)
         return err == -ENOENT;
     for (unsigned int i = 0; i < count && trusted; i++) {
@@ -338,16 +339,15 @@ static int scan_connect(struct scan *scan)
     struct glue *glue = scan->glue;
     int err = xenstore_open(&glue->xs);
 
-    if (err)
-        return err;
-    err = scan_claim(scan) ? 0 : -EBUSY;
     if (!err)
-        err = xenstore_watch(glue->xs, PATH_BACKEND, "backend");
+        err = scan_claim(scan) ? 0 : -EBUSY;
+    if (!err)
+        err = xenstore_watch(glue->xs, path_backends(), "backend");
+    if (!err && glue->policy->driver)
+        err = xenstore_watch(glue->xs, PATH_PAIRS, "pairs");
     if (!err) {
-        int refused = xenstore_watch(glue->xs, "@releaseDomain", "release");
-        if (refused)
-            log_info("no notice of dying domains (%s): relying on the toolstack",
-                     strerror(-refused));
+        if (xenstore_watch(glue->xs, "@releaseDomain", "release"))
+            log_info("no notice of dying domains: relying on the toolstack");
         scan->source.fd = xenstore_fd(glue->xs);
         err = loop_add(glue->loop, &scan->source, EPOLLIN);
     }

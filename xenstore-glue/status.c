@@ -105,6 +105,11 @@ static void status_volume_numbers(json_t *volume, const struct wire_stats_volume
     json_object_set_new(volume, "blocks", status_number(stats->blocks));
     json_object_set_new(volume, "index_bytes", status_number(stats->index_bytes));
     json_object_set_new(volume, "doors", status_number(stats->doors));
+    json_object_set_new(volume, "latency_ns", status_number(stats->latency_ns));
+    json_t *classes = json_array();
+    for (size_t i = 0; i < ARRAY_SIZE(stats->latency); i++)
+        json_array_append_new(classes, status_number(stats->latency[i]));
+    json_object_set_new(volume, "latency", classes);
 }
 
 static json_t *status_volume(const struct vbd *vbd, bool numbers)

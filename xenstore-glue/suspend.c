@@ -53,6 +53,8 @@ static void suspend_set(struct life *life)
 
 void suspend_begin(struct life *life)
 {
+    if (life->glue->policy->driver)
+        return;
     suspend_set(life);
     life->suspend.missed = !life->suspend.set;
 }
@@ -75,6 +77,8 @@ void suspend_lost(struct glue *glue)
 
 void suspend_watch_all(struct glue *glue)
 {
+    if (glue->policy->driver)
+        return;
     list_for_each(it, &glue->lives)
     {
         struct life *life = container_of(it, struct life, link);
@@ -153,6 +157,8 @@ static bool suspend_is_late(const struct life *life)
 
 void suspend_dropped(struct life *life)
 {
+    if (life->glue->policy->driver)
+        return;
     if (life->suspend.missed || !life->suspend.set || suspend_is_silent(life) ||
         suspend_is_late(life))
         suspend_record(life, "has ended in the middle of its work and may have been saved");

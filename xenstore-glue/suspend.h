@@ -6,6 +6,7 @@
  * its guest's control/shutdown is watched; when the toolstack asks the guest to suspend, its UUID
  * gets a tombstone, and no new life begins under that UUID until the operator lifts it.  The life
  * that was asked goes on as it was: `xl save -c` and a migration that failed resume it.
+ * A driver domain may read nothing of that: nothing is noticed there.
  */
 #ifndef EPHEM_SUSPEND_H
 #define EPHEM_SUSPEND_H

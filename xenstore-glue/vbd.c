@@ -13,7 +13,10 @@
 #include "attach.h"
 #include "connect.h"
 #include "detach.h"
+#include "driver.h"
 #include "emulated.h"
+
+#define VBD_SETTLE 1000 /* ms */
 
 static void vbd_again(struct loop_timer *timer)
 {
@@ -68,7 +71,7 @@ void vbd_watch(struct vbd *vbd, bool on)
 {
     char path[PATH_ROOM];
 
-    if (vbd->watched == on)
+    if (vbd->watched == on || (on && !driver_may_watch(vbd->glue)))
         return;
     path_frontend(path, &vbd->id, "state");
     if (!on)
@@ -106,6 +109,7 @@ void vbd_write_state(struct vbd *vbd, enum xenbus_state state)
     if (!err) {
         vbd->backend = state;
         if (state == XENBUS_CLOSED) {
+            vbd->settled = loop_now() + VBD_SETTLE;
             vbd->closed_at = vbd->frontend;
             vbd->moved = false;
         }
@@ -127,6 +131,16 @@ static enum xenbus_state vbd_read_state(struct xenstore *xs, const char *path)
     return (enum xenbus_state)state;
 }
 
+/* The frontend's; one that names another backend is gone for us, and comes back when it names ours again. */
+static enum xenbus_state vbd_read_frontend(const struct vbd *vbd, bool *taken)
+{
+    uint64_t state;
+    int err = attach_state(vbd->glue->xs, vbd, true, &state);
+
+    *taken = err == -EEXIST;
+    return err ? XENBUS_UNKNOWN : (enum xenbus_state)state;
+}
+
 static uint32_t vbd_read_facts(const struct vbd *vbd)
 {
     struct xenstore *xs = vbd->glue->xs;
@@ -135,10 +149,12 @@ static uint32_t vbd_read_facts(const struct vbd *vbd)
     uint32_t facts = 0;
 
     path_domain(path, vbd->id.domid, NULL);
-    bool domain = xenstore_read(xs, path, value, sizeof(value)) != -ENOENT;
+    bool domain = xenstore_is_there(xs, path);
     path_backend(path, &vbd->id, "online");
     if (domain && !xenstore_read_u64(xs, path, 1, &online) && online)
         facts |= XENBUS_ONLINE;
+    if (vbd->glue->policy->driver)
+        return facts | XENBUS_HOTPLUG | XENBUS_AHEAD; /* a toolstack waits for InitWait alone */
     path_backend(path, &vbd->id, "hotplug-status");
     if (!xenstore_read(xs, path, value, sizeof(value)) && !strcmp(value, "connected"))
         facts |= XENBUS_HOTPLUG;
@@ -215,9 +231,9 @@ static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
 {
     struct xenstore *xs = vbd->glue->xs;
     char path[PATH_ROOM];
+    bool was = vbd->taken;
 
-    path_frontend(path, &vbd->id, "state");
-    vbd->frontend = vbd_read_state(xs, path);
+    vbd->frontend = vbd_read_frontend(vbd, &vbd->taken);
     path_backend(path, &vbd->id, "state");
     vbd->backend = ours ? vbd_read_state(xs, path) : XENBUS_UNKNOWN;
     if (ours && vbd->fresh && vbd->backend != XENBUS_UNKNOWN) {
@@ -238,13 +254,18 @@ static bool vbd_look(struct vbd *vbd, bool ours, struct xenbus_view *view)
     vbd->moved = vbd->moved || (vbd->backend == XENBUS_CLOSED && vbd->frontend != vbd->closed_at);
     if (vbd->foreign)
         ours = false;
-    if (vbd->backend == XENBUS_INITIALISING) {
+    bool ahead = vbd->glue->policy->driver && !vbd->published;
+    if (vbd->backend == XENBUS_INITIALISING && !ahead) {
         /* Only the toolstack writes that: a new disk, maybe in place of one we still hold. */
         if (vbd->life)
             ours = false;
+        else
+            vbd->published = false;
         vbd->lost = vbd->broken = false;
         vbd->failure[0] = '\0';
     }
+    if (ours && vbd->taken && !was && vbd->backend != XENBUS_CLOSED)
+        attach_close(vbd, "its frontend belongs to another backend now");
     view->facts = vbd_read_facts(vbd) | vbd_facts(vbd);
     view->frontend = vbd->frontend;
     view->backend = ours ? vbd->backend : XENBUS_UNKNOWN;
@@ -303,11 +324,14 @@ void vbd_step(struct vbd *vbd, bool ours)
                   xenbus_action_word(action));
     detach_set_deadline(vbd, &view);
     vbd_act(vbd, action);
+    if (action == XENBUS_NOTHING && view.backend == XENBUS_CLOSED &&
+        !(view.facts & (XENBUS_ONLINE | XENBUS_HELD | XENBUS_BUSY)))
+        detach_erase(vbd);
 }
 
 bool vbd_life_needed(struct glue *glue, const struct life *life)
 {
-    char path[PATH_ROOM];
+    bool taken;
 
     list_for_each(it, &glue->vbds)
     {
@@ -317,8 +341,7 @@ bool vbd_life_needed(struct glue *glue, const struct life *life)
             continue;
         if (!glue->xs || life->stray)
             return true; /* nobody can tell */
-        path_frontend(path, &vbd->id, "state");
-        bool alive = vbd_read_state(glue->xs, path) != XENBUS_UNKNOWN;
+        bool alive = vbd_read_frontend(vbd, &taken) != XENBUS_UNKNOWN;
         if (xenstore_lost(glue->xs) || (alive && vbd_read_facts(vbd) & XENBUS_ONLINE))
             return true;
     }

@@ -31,6 +31,7 @@ struct vbd {
     struct path_vbd id;
     bool seen;         /* by the running scan */
     bool watched;      /* its frontend's state */
+    bool awaited;      /* dom0's word of whose it is; that was said */
     struct life *life; /* joined, or NULL */
     enum vbd_volume volume;
     int volume_id;
@@ -38,7 +39,9 @@ struct vbd {
     int door_id;
     bool broken, lost;
     bool fresh;              /* not looked at yet */
+    bool published;          /* by us */
     bool adopted;            /* from a worker that was taken over: params to be compared */
+    bool taken;              /* its frontend is another backend's */
     bool foreign;            /* its backend directory is somebody else's by now: wind it up */
     char failure[WIRE_TEXT]; /* why there is no volume; empty: none */
     char params[VBD_PARAMS]; /* once it has a volume */
@@ -53,6 +56,7 @@ struct vbd {
     bool moved;                          /* it has changed since */
     struct wire_door *replayed;          /* the ring as a worker taken over serves it, or NULL */
     uint64_t deadline;                   /* ms: its frontend is gone, Closed is due; 0: it is not */
+    uint64_t settled;                    /* ms: Closed has been seen by who waits for it */
     uint64_t retry;            /* ms: the worker refused, no sooner again; 0: it did not */
     struct loop_timer again;   /* at `retry` */
     struct emulated *emulated; /* the device model's socket, or NULL; emulated.c's */

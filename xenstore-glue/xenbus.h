@@ -34,6 +34,7 @@ enum xenbus_state {
 #define XENBUS_LOST    (1u << 8)  /* its data is gone: never again in this life */
 #define XENBUS_MOVED   (1u << 9)  /* the frontend's state has changed since our Closed */
 #define XENBUS_GREW    (1u << 10) /* it is larger than xenstore says */
+#define XENBUS_AHEAD   (1u << 11) /* its volume comes first, InitWait says that it is there */
 
 struct xenbus_view {
     enum xenbus_state frontend;

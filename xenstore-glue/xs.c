@@ -13,6 +13,7 @@
 
 #include <xenstore.h>
 
+#include "paths.h"
 #include "util.h"
 
 #define XENSTORE_TRIES 16
@@ -21,6 +22,7 @@ struct xenstore {
     struct xs_handle *questions;
     struct xs_handle *watches;
     xs_transaction_t transaction;
+    uint32_t self;
     bool lost;
 };
 
@@ -62,8 +64,16 @@ int xenstore_open(struct xenstore **out)
         xenstore_close(xs);
         return err;
     }
+    uint64_t self;
+    if (!xenstore_read_u64(xs, "domid", PATH_DOMIDS - 1, &self))
+        xs->self = (uint32_t)self;
     *out = xs;
     return 0;
+}
+
+uint32_t xenstore_self(const struct xenstore *xs)
+{
+    return xs->self;
 }
 
 void xenstore_close(struct xenstore *xs)
@@ -130,6 +140,13 @@ int xenstore_read(struct xenstore *xs, const char *path, char *out, size_t size)
     return err;
 }
 
+bool xenstore_is_there(struct xenstore *xs, const char *path)
+{
+    char value[2];
+
+    return xenstore_read(xs, path, value, sizeof(value)) != -ENOENT;
+}
+
 int xenstore_read_u64(struct xenstore *xs, const char *path, uint64_t max, uint64_t *out)
 {
     char value[32];
@@ -180,6 +197,17 @@ int xenstore_write_u64(struct xenstore *xs, const char *path, uint64_t value)
 int xenstore_remove(struct xenstore *xs, const char *path)
 {
     return xs_rm(xs->questions, xs->transaction, path) ? 0 : xenstore_fail(xs);
+}
+
+int xenstore_make_dir(struct xenstore *xs, const char *path, uint32_t owner, uint32_t reader)
+{
+    struct xs_permissions perms[] = {{.id = owner, .perms = XS_PERM_NONE},
+                                     {.id = reader, .perms = XS_PERM_READ}};
+
+    if (xs_mkdir(xs->questions, xs->transaction, path) &&
+        xs_set_permissions(xs->questions, xs->transaction, path, perms, ARRAY_SIZE(perms)))
+        return 0;
+    return xenstore_fail(xs);
 }
 
 int xenstore_transact(struct xenstore *xs, int (*body)(struct xenstore *xs, void *arg), void *arg)

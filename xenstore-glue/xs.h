@@ -21,6 +21,9 @@ struct xenstore;
 int xenstore_open(struct xenstore **out);
 void xenstore_close(struct xenstore *xs);
 
+/* The domain we run in, as xenstore said when we opened it; dom0 where it says nothing. */
+uint32_t xenstore_self(const struct xenstore *xs);
+
 /* The connection broke; only xenstore_close() helps. */
 bool xenstore_lost(const struct xenstore *xs);
 
@@ -38,6 +41,9 @@ bool xenstore_event(struct xenstore *xs, char *token, char *path, size_t size);
 /* A value without NULs inside.  0; -ENOENT, -EACCES; -E2BIG, -EINVAL for odd ones; else errno. */
 int xenstore_read(struct xenstore *xs, const char *path, char *out, size_t size);
 
+/* Whether the node is there; also when that cannot be told. */
+bool xenstore_is_there(struct xenstore *xs, const char *path);
+
 /* A strictly decimal value of at most `max`; -EINVAL when it is none. */
 int xenstore_read_u64(struct xenstore *xs, const char *path, uint64_t max, uint64_t *out);
 
@@ -51,6 +57,9 @@ int xenstore_list(struct xenstore *xs, const char *path, char ***names, unsigned
 int xenstore_write(struct xenstore *xs, const char *path, const char *value);
 int xenstore_write_u64(struct xenstore *xs, const char *path, uint64_t value);
 int xenstore_remove(struct xenstore *xs, const char *path);
+
+/* A folder that domain `owner` owns and `reader` may read, as whatever is written below it then. */
+int xenstore_make_dir(struct xenstore *xs, const char *path, uint32_t owner, uint32_t reader);
 
 /*
  * Runs `body` inside a transaction, again from the start (a bounded number of times) when somebody

@@ -19,7 +19,7 @@ trap 'rm -rf "$BED"' EXIT
 
 mkdir "$BED/bases" "$BED/cases" "$BED/pool" "$BED/initrd"
 cp "$bed"/cases/*.sh "$BED/cases"
-cp "$bed/search.pl" "$bed/bed-block" "$bed/lib.sh" "$BED"
+cp "$bed/search.pl" "$bed/bed-block" "$bed"/{lib,pair,store}.sh "$BED"
 cp -r "$bed/guest" "$BED/initrd/bed"
 cp "$roots/vmlinuz" "$roots/guest.cpio" "$BED"
 (cd "$BED/initrd" && find bed | cpio --quiet -o -H newc) >>"$BED/guest.cpio"
@@ -40,6 +40,6 @@ cat >"$BED/run.env" <<-END
 	SCRIPT=$BUILD/block-ephem
 END
 . "$BED/lib.sh"
-run_case "$case" | sed -u 's/^BED: \(pass\|fail\)/\1/; s/^BED: /bed: /; s/^fail /FAIL /'
+run_case "$case" | sed -u 's/^BED: [0-9]* \(pass\|fail\) /\1 /; s/^BED: /bed: /; s/^fail /FAIL /'
 echo "$(grep -c ^pass "$RESULTS" || true) passed, $(grep -c ^fail "$RESULTS" || true) failed"
 ! grep -q ^fail "$RESULTS"

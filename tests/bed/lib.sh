@@ -3,11 +3,10 @@
 #
 # lib.sh - what cases are written with. Sourced in dom0 by dom0-init and by every case.
 #
-# A case is a shell script in cases/ made of sub-checks. Each ends in exactly one line on the console,
-# "BED: pass CASE/NAME" or "BED: fail CASE/NAME reason", which bed.sh on the host counts. All other
-# output of a case goes to LOGS/CASE.log. "BED: absent NAME SEED" and "BED: present NAME SEED"
-# ask the host to search the disks after power-off for the marker sha256(SEED), a text that itself
-# stands nowhere.
+# A case is a shell script in cases/ made of sub-checks. Each ends in exactly one line for the host (report),
+# "pass CASE/NAME" or "fail CASE/NAME reason", which bed.sh counts. All other output of a case goes to
+# LOGS/CASE.log. "absent NAME SEED" and "present NAME SEED" ask the host to search the disks after power-off
+# for the marker sha256(SEED), a text that itself stands nowhere.
 #
 # Time here is virtual: a nanosecond is an instruction, or a nanosecond of the host's while all is idle.
 # Limits mean much the same on any host. Wait for what you need with wait_for, never by sleeping.
@@ -37,16 +36,23 @@ say() { echo "BED: $*" >"$BED_CONSOLE"; }
 # One sentence for whoever watches the demo
 story() { say "story $*"; }
 
+# report WORDS: a line that the host must get. It has a number, and is on the logs' disk, too: see results.sh
+report() {
+	local line=${*//[$'\r\n']/ }
+	echo "$line" >>"$RESULTS"
+	say "$(wc -l <"$RESULTS") $line"
+}
+
 pass() {
-	echo "pass $case/$1" | tee -a "$RESULTS"
-	say "pass $case/$1"
+	echo "pass $case/$1"
+	report "pass $case/$1"
 }
 
 fail() {
 	local name=$1
 	shift
-	echo "fail $case/$name $*" | tee -a "$RESULTS"
-	say "fail $case/$name $*"
+	echo "fail $case/$name $*"
+	report "fail $case/$name $*"
 	touch "$FAILED"
 }
 
@@ -132,10 +138,9 @@ boot_base() {
 }
 
 guest_log() { echo "$CONSOLES/guest-$1.log"; }
-# kernel_block VDEV FILE: a disk line for the kernel's blkback on a loop device, the control group
+# kernel_block VDEV FILE [ro]: a disk line for the kernel's blkback on a loop device
 kernel_block() {
-	cp -n "$BED/bed-block" /etc/xen/scripts/bed-block
-	echo "format=raw,backendtype=phy,vdev=$1,access=rw,script=bed-block,target=$2"
+	echo "format=raw,backendtype=phy,vdev=$1,access=${3:-rw},script=$BED/bed-block,target=$2"
 }
 
 guest_domid() { cat "$GUESTS/$1.domid"; }
@@ -264,12 +269,17 @@ no_zombies() { [ -z "$(zombies)" ]; }
 event_channels() { lsevtchn 0 | wc -l; }
 aio_contexts() { cat /proc/sys/fs/aio-nr; }
 
-# Grants of domain $1 that are in use, by Xen's own table; 0 when the domain has gone
+# What Xen has logged; in the bed since the last time, but a host's own log is not ours to clear
+xen_log() {
+	if [ -n "${BED_LOGS:-}" ]; then xl dmesg -c | tee -a "$LOGS/xen.log"; else xl dmesg; fi
+}
+
+# Grants of domain $1 that are in use, by Xen's own table, its last; 0 when the domain has gone
 grants() {
-	xl dmesg -c >>"$LOGS/xen.log"
+	xen_log >/dev/null
 	xl debug-keys g
-	xl dmesg -c | tee -a "$LOGS/xen.log" |
-		awk -v remote="d$1" '/grant-table for remote/ { ours = $5 == remote } ours && /\[0x/ { n++ } END { print n + 0 }'
+	xen_log | awk -v remote="d$1" "/key 'g' pressed/ { n = ours = 0 }"'
+		/grant-table for remote/ { ours = $5 == remote } ours && /\[0x/ { n++ } END { print n + 0 }'
 }
 
 backends_gone() { [ -z "$(xenstore-list "/local/domain/0/backend/vbd3/$1" 2>/dev/null)" ]; }
@@ -293,18 +303,28 @@ check_product_gone() {
 	is event-channels "$(event_channels)" "$1"
 	check kernel-log kernel_log_clean
 	sync
-	say "absent $case $seed"
+	report "absent $case $seed"
+}
+
+# The kernel's log goes to a file and is cleared; but a host's own is not ours to clear, and gets a line as a mark
+kernel_log() {
+	if [ -n "${BED_LOGS:-}" ]; then dmesg -x -c >>"$LOGS/kernel.log"; else dmesg -x >"$LOGS/kernel.log"; fi
 }
 
 # New lines in dom0's kernel log that tell of trouble
 kernel_log_clean() {
-	dmesg -x -c >>"$LOGS/kernel.log"
-	tail -n "+$((${kernel_mark:-0} + 1))" "$LOGS/kernel.log" >/run/kernel.new
+	kernel_log
+	if [ -n "${BED_LOGS:-}" ]; then tail -n "+$((${kernel_mark:-0} + 1))" "$LOGS/kernel.log"; else sed "1,/$kernel_mark/d" "$LOGS/kernel.log"; fi >/run/kernel.new
 	! grep -E '^[a-z0-9]+ *:(emerg|alert|crit|err) |BUG|WARNING|Oops|Call Trace|hung task|I/O error' /run/kernel.new
 }
 kernel_log_mark() {
-	dmesg -x -c >>"$LOGS/kernel.log"
-	kernel_mark=$(wc -l <"$LOGS/kernel.log")
+	kernel_log
+	if [ -n "${BED_LOGS:-}" ]; then
+		kernel_mark=$(wc -l <"$LOGS/kernel.log")
+	else
+		kernel_mark="blkback-ephem tests begin $$ $RANDOM"
+		echo "$kernel_mark" >/dev/kmsg
+	fi
 }
 
 # marker_hits SEED FILE...: how often the marker of SEED stands in the files (holes are skipped)
@@ -316,10 +336,9 @@ marker_hits() {
 
 # ---- running cases ----
 
-# A host's own kernel log is not ours to clear
 save_logs() {
 	[ -n "${BED_LOGS:-}" ] || return 0
-	{ xl dmesg -c >>"$LOGS/xen.log"; dmesg -x -c >>"$LOGS/kernel.log"; } 2>/dev/null
+	{ xen_log >/dev/null; kernel_log; } 2>/dev/null
 	tar -C /var/log -cf "$BED_LOGS" bed xen 2>/dev/null
 	sync
 }
@@ -346,7 +365,7 @@ clean_up() {
 	for d in "$GUESTS"/*.cfg; do
 		[ ! -e "$d" ] || guest_absent "$(basename "$d" .cfg)" >/dev/null 2>&1 || xl destroy "$(basename "$d" .cfg)"
 	done
-	for pid in $(pgrep -f "^$PROGRAMS/blkback-ephemd .*--run-dir $RUN") $(workers); do kill -9 "$pid"; done
+	for pid in $(pgrep -f "^$PROGRAMS/blkback-ephemd .*--run-dir $RUN") $(workers) $(pgrep -f "^$PROGRAMS/ephem-guard"); do kill -9 "$pid"; done
 	rm -f "$CONTROL"
 }
 
@@ -366,6 +385,6 @@ run_case() {
 	fi
 	[ ! -e "$FAILED" ] || show_failure "$case"
 	clean_up >>"$LOGS/$case.log" 2>&1
+	report "done $case $(($(now) - start)) virtual s"
 	save_logs
-	say "done $case $(($(now) - start)) virtual s"
 }

@@ -83,5 +83,5 @@ look_line() {
 
 # What the machine is for such a case: one whose memory is open to us; and dom0's kernel is told something at its
 # first boot
-looked_at() { [[ " $CASES " = *" forensics "* ]]; }
+looked_at() { [[ " $CASES " = *" forensics "* || " $CASES " = *" storage "* ]]; }
 first_words() { ! looked_at || echo init_on_free=1; }

@@ -3,6 +3,9 @@
 #
 # root.sh - build, or find in the cache, everything the bed boots.
 #
+#   BED_WITH=libvirt  dom0 has Debian's libvirt, too: a root of its own, for few cases want it
+#   BED_SUITE=NAME  Debian's release, and with it Xen's: trixie (the default, Xen 4.20) or bookworm (4.17)
+#
 # Prints the directory that holds it:
 #   xen, vmlinuz     hypervisor (unpacked for QEMU's multiboot loader) and the kernel of dom0 and guests
 #   dom0.img         dom0's root, a plain Debian on ext4; each run boots a copy
@@ -16,25 +19,31 @@
 #
 # Design: one mmdebstrap run makes both roots. It installs the guest's packages first, a hook keeps a
 # copy of that as the guest's root, then installs dom0's packages on top: half the time of two runs.
-# Nothing of the product and nothing of a case is in here, so the cache key is this file alone; what
+# Nothing of the product and nothing of a case is in here, so the cache key is this file and what was asked for; what
 # changes between runs reaches dom0 on a second disk and guests in a second initramfs archive.
 # Images are made with "mke2fs -d": no loop device, no mount. Building happens in a private directory
 # that is renamed when complete, so that two builds at once are harmless.
 # shellcheck disable=SC2317 # functions that run() calls
 set -eu
 
-SUITE=trixie
+SUITE=${BED_SUITE:-trixie}
+case $SUITE in
+trixie) XEN=4.20 LIBS="libaio1t64 libssl3t64" ;;
+bookworm) XEN=4.17 LIBS="libaio1 libssl3" ;;
+*) echo "root: BED_SUITE is trixie or bookworm, not '$SUITE'" >&2; exit 1 ;;
+esac
 MIRROR=${BED_MIRROR:-http://deb.debian.org/debian}
 GUEST_PACKAGES="e2fsprogs btrfs-progs fio util-linux mount kmod procps kexec-tools"
-DOM0_PACKAGES="xen-hypervisor-4.20-amd64 xen-utils-4.20 xenstore-utils qemu-system-xen linux-image-amd64
+DOM0_PACKAGES="xen-hypervisor-$XEN-amd64 xen-utils-$XEN xenstore-utils qemu-system-xen linux-image-amd64
 	busybox-static iproute2 psmisc lsof dmsetup cryptsetup-bin grub-xen-bin grub-xen-host grub-pc-bin xz-utils
-	libaio1t64 libblkid1 libinih1 libjansson4 libssl3t64 libseccomp2 libcap2 libcap-ng0 liblz4-1 libsystemd0
+	$LIBS libblkid1 libinih1 libjansson4 libseccomp2 libcap2 libcap-ng0 liblz4-1 libsystemd0
 	libxenstore4 libxenevtchn1 libxengnttab1 libxencall1 libxenforeignmemory1 libxentoollog1"
+LIBVIRT_PACKAGES="libvirt-daemon-driver-xen libvirt-clients"
 DOM0_MODULES="virtio_pci virtio_blk ext4"
 GUEST_MODULES="xen-blkfront ext4 btrfs xen-gntalloc xen-evtchn xen-gntdev xenfs"
 STUB_MODULES="xen-blkfront ext4 xen-gntalloc xen-evtchn xen-gntdev xen-privcmd xenfs"
 # What a stub domain runs, and the option ROMs that its qemu gives to an HVM guest
-STUB_PROGRAMS="/usr/libexec/xen-qemu-system-i386 /usr/lib/xen-4.20/bin/vchan-socket-proxy
+STUB_PROGRAMS="/usr/libexec/xen-qemu-system-i386 /usr/lib/xen-$XEN/bin/vchan-socket-proxy
 	/usr/bin/xenstore-read /usr/bin/xenstore-write /usr/bin/xenstore-list /usr/bin/xenstore-watch"
 STUB_ROMS="/usr/share/qemu/kvmvapic.bin /usr/share/qemu/linuxboot_dma.bin /usr/share/seabios/vgabios-stdvga.bin"
 # The last release with a 32-bit kernel
@@ -44,9 +53,16 @@ I386_MODULES="xen-blkfront ext4"
 # Firmware-laden or physical drivers no emulated machine has: two thirds of the kernel package.
 NO_DRIVERS="gpu media net/wireless net/ethernet infiniband iio staging hwmon usb input scsi mmc bluetooth"
 
+WITH=${BED_WITH:-}
+case $WITH in
+"") ;;
+libvirt) DOM0_PACKAGES="$DOM0_PACKAGES $LIBVIRT_PACKAGES" ;;
+*) echo "root: BED_WITH is libvirt or nothing, not '$WITH'" >&2; exit 1 ;;
+esac
+
 self=$(readlink -f "$0")
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/blkback-ephem
-key=$(sha256sum "$self" | cut -c1-16)
+key=$(cat "$self" - <<<"$SUITE $WITH" | sha256sum | cut -c1-16)
 out=$cache/bed-$key
 
 say() { echo "root: $*" >&2; }
@@ -218,6 +234,7 @@ build() {
 	for tool in mmdebstrap mke2fs cpio modprobe depmod xz; do
 		PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || { say "$tool is missing: run 'make deps'"; exit 1; }
 	done
+	touch "$cache"/place-{0..7} # of beds, which lock them (bed.sh)
 	work=$(mktemp -d "$cache/build.XXXXXX")
 	chmod 755 "$work"
 	trap 'rm -rf "$work"' EXIT
@@ -226,7 +243,7 @@ build() {
 	mkdir "$work/out"
 	cp "$work"/dom0/boot/vmlinuz-* "$work/out/vmlinuz"
 	cp "$work"/i386/boot/vmlinuz-* "$work/out/i386.vmlinuz"
-	gzip -dc "$work/dom0/boot/xen-4.20-amd64.gz" >"$work/out/xen"
+	gzip -dc "$work/dom0/boot/xen-$XEN-amd64.gz" >"$work/out/xen"
 	(cd "$work/dom0" && find usr/lib lib -name '*.so*' -printf '%f\n' | sort -u) >"$work/out/dom0-libs"
 	# shellcheck disable=SC2086 # lists
 	run "initramfs of dom0" initramfs "$work/out/dom0.cpio" "$work/dom0" "$DOM0_INIT" $DOM0_MODULES
@@ -254,7 +271,7 @@ main() {
 			build
 		elif command -v sudo >/dev/null; then
 			say "building the roots needs root: using sudo"
-			sudo XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" BED_MIRROR="$MIRROR" "$self" >/dev/null
+			sudo XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}" BED_MIRROR="$MIRROR" BED_SUITE="$SUITE" BED_WITH="$WITH" "$self" >/dev/null
 		else
 			say "building the roots needs root, and there is no sudo: run '$self' once as root with"
 			say "XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * libxencall.so.1 for the daemons that ask the hypervisor about domains: Debian's own libxenctrl
- * runs on top of it. Answered: getdomaininfo, getdomaininfolist, physinfo and a few version calls.
+ * runs on top of it. Answered: getdomaininfo, getdomaininfolist, pausedomain and unpausedomain,
+ * physinfo and a few version calls. Pauses are counted as Xen counts them.
  * Everything else is ENOSYS, so no domain can be built or run. The structures carry an interface
  * version: compile against the libxen-dev of the xenstored that is used.
  */
@@ -56,8 +57,13 @@ static void describe(const struct fx_domain *dom, struct xen_domctl_getdomaininf
         info->flags = XEN_DOMINF_shutdown | (uint32_t)dom->reason << XEN_DOMINF_shutdownshift;
     if (dom->state == FX_DOM_DYING)
         info->flags = XEN_DOMINF_dying;
+    if (dom->pauses)
+        info->flags = (info->flags & ~(uint32_t)XEN_DOMINF_running) | XEN_DOMINF_paused;
+    info->cpu_time = dom->ran;
     info->tot_pages = info->max_pages = FX_GRANTS;
     info->nr_online_vcpus = 1;
+    info->handle[8] = (uint8_t)(dom->life >> 8);
+    info->handle[9] = (uint8_t)dom->life;
     info->handle[14] = (uint8_t)(dom->domid >> 8);
     info->handle[15] = (uint8_t)dom->domid;
 }
@@ -75,6 +81,28 @@ static const struct fx_domain *first_from(uint16_t domid)
     return best;
 }
 
+/* As Xen: at most 255 pauses, none of oneself, and none given up that was not taken. */
+static int count_pause(uint16_t domid, bool pause)
+{
+    struct fx_domain *dom;
+    int err = 0;
+
+    fx_lock();
+    dom = fx_dom(domid);
+    if (!dom)
+        err = ESRCH;
+    else if (!domid || (!pause && !dom->pauses))
+        err = EINVAL;
+    else if (pause && dom->pauses == 255)
+        err = EOVERFLOW;
+    else
+        dom->pauses += pause ? 1u : -1u;
+    if (dom && !dom->pauses)
+        dom->ran = 1;
+    fx_unlock();
+    return err ? fail(err) : 0;
+}
+
 /* Answers for the first domain at or after the one asked for; its caller compares the number. */
 static int domctl(struct xen_domctl *op)
 {
@@ -82,6 +110,8 @@ static int domctl(struct xen_domctl *op)
 
     if (op->interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return fail(EACCES);
+    if (op->cmd == XEN_DOMCTL_pausedomain || op->cmd == XEN_DOMCTL_unpausedomain)
+        return count_pause(op->domain, op->cmd == XEN_DOMCTL_pausedomain);
     if (op->cmd != XEN_DOMCTL_getdomaininfo)
         return fail(ENOSYS);
     fx_lock();

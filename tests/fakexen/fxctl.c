@@ -44,6 +44,63 @@ static int cmd_create(int argc, char **argv)
     return err;
 }
 
+/* A domain as a toolstack makes it: paused once, and it has never run. */
+static int cmd_build(int argc, char **argv)
+{
+    struct fx_domain *dom;
+    int err = cmd_create(argc, argv);
+
+    fx_lock();
+    dom = err ? NULL : fx_dom((uint16_t)strtoul(argv[0], NULL, 10));
+    if (dom) {
+        dom->pauses = 1;
+        dom->ran = 0;
+    }
+    fx_unlock();
+    return err;
+}
+
+static int count_pauses(const char *domid, bool pause)
+{
+    struct fx_domain *dom;
+    int err = -1;
+
+    fx_lock();
+    dom = fx_dom((uint16_t)strtoul(domid, NULL, 10));
+    if (dom && (pause || dom->pauses)) {
+        dom->pauses += pause ? 1u : -1u;
+        dom->ran |= !dom->pauses;
+        err = 0;
+    }
+    fx_unlock();
+    return err;
+}
+
+static int cmd_pause(int argc, char **argv)
+{
+    (void)argc;
+    return count_pauses(argv[0], true);
+}
+
+static int cmd_unpause(int argc, char **argv)
+{
+    (void)argc;
+    return count_pauses(argv[0], false);
+}
+
+static int cmd_pauses(int argc, char **argv)
+{
+    struct fx_domain *dom;
+
+    (void)argc;
+    fx_lock();
+    dom = fx_dom((uint16_t)strtoul(argv[0], NULL, 10));
+    if (dom)
+        printf("%u %s\n", dom->pauses, dom->ran ? "ran" : "never");
+    fx_unlock();
+    return dom ? 0 : -1;
+}
+
 static int cmd_shutdown(int argc, char **argv)
 {
     struct fx_domain *dom;
@@ -233,6 +290,10 @@ static const struct {
 } commands[] = {
     {"init", 0, cmd_init, "make a new instance in $FAKEXEN_DIR"},
     {"create", 1, cmd_create, "N: a new running domain"},
+    {"build", 1, cmd_build, "N: a new domain, paused once, that has never run"},
+    {"pause", 1, cmd_pause, "N: one pause more"},
+    {"unpause", 1, cmd_unpause, "N: one pause less; it runs when there is none"},
+    {"pauses", 1, cmd_pauses, "N: how many there are, and whether it ever ran"},
     {"shutdown", 1, cmd_shutdown, "N [REASON]: 0 poweroff, 1 reboot, 2 suspend, 3 crash"},
     {"destroy", 1, cmd_destroy, "N: end a domain; a zombie while its pages are mapped"},
     {"stop", 1, cmd_stop, "PID: SIGSTOP, at a moment when it holds no lock of ours"},

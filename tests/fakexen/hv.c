@@ -207,6 +207,8 @@ int fx_dom_create(uint16_t domid)
         dom->state = FX_DOM_RUNNING;
         dom->domid = domid;
         dom->life = ++fx_hv->serial;
+        dom->ran = 1;
+        dom->pauses = 0;
         dom->next_ref = FX_RESERVED_REFS;
         return 0;
     }

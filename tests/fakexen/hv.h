@@ -77,7 +77,9 @@ struct fx_grant {
 struct fx_domain {
     uint8_t state;
     uint8_t reason;
+    uint8_t ran; /* there was a moment when nobody had it paused */
     uint16_t domid;
+    uint32_t pauses; /* taken less given up, by whomever */
     uint32_t mapped; /* pages of this domain that somebody maps */
     uint32_t next_ref;
     uint64_t life;

@@ -4,7 +4,7 @@
 #   $(B)/tests/memscan                  searches dumps of memory and disk images, on the host
 #   $(B)/tests/frames                   tells whose a machine frame is, in dom0
 #   $(B)/tests/forensic/blkback-ephem   the worker as it is, with a key_open() in front that tells its key
-#   $(B)/tests/leaky/blkback-ephem      that, but it wipes nothing and leaves its key in malloc's memory
+#   $(B)/tests/leaky/blkback-ephem      that, but it wipes nothing, and leaves its key and plaintext in memory
 #   $(B)/tests/wrong/blkback-ephem      the worker as it is, with a libcrypto that is wrong when told so
 # They take the production worker's objects as they are, which can do none of this.
 
@@ -12,8 +12,8 @@ FORENSIC := $(addprefix $(B)/obj/tests/forensic/,aes.o needles.o)
 FORENSIC_WORKER := $(B)/tests/forensic/blkback-ephem
 LEAKY_WORKER := $(B)/tests/leaky/blkback-ephem
 WRONG_WORKER := $(B)/tests/wrong/blkback-ephem
-LEAKY_WRAP := key_open cipher_open OPENSSL_cleanse explicit_bzero __explicit_bzero_chk \
-              CRYPTO_set_mem_functions
+LEAKY_WRAP := key_open cipher_open cipher_encrypt OPENSSL_cleanse explicit_bzero \
+              __explicit_bzero_chk CRYPTO_set_mem_functions
 
 all-forensic: $(B)/tests/memscan $(B)/tests/frames $(FORENSIC_WORKER) $(LEAKY_WORKER) $(WRONG_WORKER)
 

@@ -159,6 +159,12 @@ bool xenstore_lost(const struct xenstore *xs)
     return false;
 }
 
+uint32_t xenstore_self(const struct xenstore *xs)
+{
+    (void)xs;
+    return 0;
+}
+
 int xenstore_watch(struct xenstore *xs, const char *path, const char *token)
 {
     (void)xs, (void)path, (void)token;
@@ -175,6 +181,12 @@ int xenstore_read(struct xenstore *xs, const char *path, char *out, size_t size)
     (void)xs, (void)path, (void)size;
     out[0] = '\0';
     return -ENOENT;
+}
+
+bool xenstore_is_there(struct xenstore *xs, const char *path)
+{
+    (void)xs, (void)path;
+    return false;
 }
 
 int xenstore_read_u64(struct xenstore *xs, const char *path, uint64_t max, uint64_t *out)

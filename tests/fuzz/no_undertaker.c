@@ -19,12 +19,7 @@ int undertaker_open(struct undertaker **out)
     return 0;
 }
 
-void undertaker_add(struct undertaker *undertaker, struct arena *arena)
-{
-    (void)undertaker, (void)arena;
-}
-
-void undertaker_add_file(struct undertaker *undertaker, int fd)
+void undertaker_add(struct undertaker *undertaker, int fd)
 {
     (void)undertaker, (void)fd;
 }

@@ -30,6 +30,7 @@ void world_open(struct world *world, struct fuzz_input *in)
     world_pool(&config, shape);
     config.integrity = !(shape & 0x80);
     config.base_bytes = shape & 0x20 ? 0 : shape & 0x40 ? 64 * 512 + 512 : config.bytes;
+    config.poll = rates & 4 ? 500 : 0;
     config.seed = fuzz_u8(in);
     kernel_reset();
     world->failing = world->unknown = false;

@@ -7,6 +7,7 @@
  *   u  parse_u64, against strtoull                              s  parse_size, the same
  *   d  a device number's name
  *   v  a volume as in params      l  a pool                      r  a rules file
+ *   c  a storage domain's command line
  */
 #include <ctype.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "keysview.h"
 #include "paths.h"
 #include "rules.h"
+#include "stubdom/words.h"
 #include "util.h"
 
 #define TEXT_MAX 6000u
@@ -192,6 +194,37 @@ static void try_rules(const char *text, size_t length)
     FUZZ_CHECK(!rules.limits.ram_budget || rules.spec.kind != WIRE_POOL_RAM);
 }
 
+/* What was taken is in the text, is all different, and can be a path, a device or a line of a file. */
+static void try_words(const char *text)
+{
+    static struct words words;
+    char line[WORDS_TEXT] = "", said[64];
+    bool seen[26] = {false};
+
+    if (words_parse(text, &words, line)) {
+        check_line(line, sizeof(line));
+        return;
+    }
+    FUZZ_CHECK(words.base_count <= WORDS_BASES && words.option_count <= WORDS_OPTIONS);
+    FUZZ_CHECK(strstr(text, words.shared ? "ephem.shape=shared" : "ephem.shape=per-guest"));
+    for (size_t i = 0; i <= words.base_count; i++) {
+        const char *device = i ? words.bases[i - 1].device : words.pool;
+        const char *name = i ? words.bases[i - 1].name : "-";
+
+        FUZZ_CHECK(strlen(device) == 4 && !strncmp(device, "xvd", 3) && islower(device[3]));
+        FUZZ_CHECK(!seen[device[3] - 'a']);
+        seen[device[3] - 'a'] = true;
+        FUZZ_CHECK(name[0] && name[0] != '.' && !strchr(name, '/'));
+        snprintf(said, sizeof(said), i ? "ephem.base.%s=%s" : "ephem.%s=%s", i ? name : "pool",
+                 device);
+        FUZZ_CHECK(strstr(text, said));
+    }
+    for (size_t i = 0; i < words.option_count; i++) {
+        check_line(words.options[i], sizeof(words.options[i]));
+        FUZZ_CHECK(strstr(text, words.options[i]) && strchr(words.options[i], '='));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char text[TEXT_MAX + 8];
@@ -225,6 +258,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 'l':
         try_pool(text);
+        break;
+    case 'c':
+        try_words(text);
         break;
     case 'r':
         try_rules(text, length);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many requests at a time on what a pool keeps, all of it compared: pools.py SOCKET CASE [N...].
 
-The export is xvdc, a blank one.  A batch is sent whole before its replies are taken, and no two of its
-requests touch the same place.
+The export is xvdc, a blank one.  A batch is sent whole before its replies are taken, and no two of
+its requests touch the same place.
 """
 import random
 import sys

@@ -56,7 +56,8 @@ class Conn:
         return bytes(got)
 
     def option(self, opt, data=b"", length=None):
-        self.s.sendall(struct.pack(">QII", OPT, opt, len(data) if length is None else length) + data)
+        length = len(data) if length is None else length
+        self.s.sendall(struct.pack(">QII", OPT, opt, length) + data)
         replies = []
         while True:
             magic, o, t, n = struct.unpack(">QIII", self.take(20))
@@ -164,7 +165,8 @@ def large(c):
     assert c.call(READ, 512, 32 * MIB) == (0, data[:512] + bytes(31 * MIB) + data[31 * MIB + 512:])
     assert c.call(WRITE, 0, 4 * MIB, data[:4 * MIB]) == (0, b"")
     assert c.call(ZEROES, 512, 2 * MIB, flags=2) == (0, b"")
-    assert c.call(READ, 0, 4 * MIB) == (0, data[:512] + bytes(2 * MIB) + data[2 * MIB + 512:4 * MIB])
+    expected = data[:512] + bytes(2 * MIB) + data[2 * MIB + 512:4 * MIB]
+    assert c.call(READ, 0, 4 * MIB) == (0, expected)
 
 
 def case_simple(path):
@@ -182,7 +184,8 @@ def case_pipeline(path):
     """Many requests at once, answered in any order."""
     for structured in (False, True):
         c = Conn(path, structured=structured)
-        c.s.sendall(b"".join(struct.pack(">IHHQQI", 0x25609513, 0, FLUSH, i, 0, 0) for i in range(3000)))
+        c.s.sendall(b"".join(struct.pack(">IHHQQI", 0x25609513, 0, FLUSH, i, 0, 0)
+                             for i in range(3000)))
         assert sorted(c.simple() for i in range(3000)) == [(0, i) for i in range(3000)]
         c.s.sendall(b"".join(struct.pack(">IHHQQI", 0x25609513, 0, TRIM, i, 4096 * i, 4096)
                              for i in range(3000)))
@@ -219,7 +222,8 @@ def case_errors(path):
                 (WRITE, 0, 100, 0, EINVAL), (WRITE, end, 512, 0, ENOSPC),
                 (WRITE, end - 512, 4096, 1, ENOSPC), (WRITE, 2**64 - 512, 512, 0, ENOSPC),
                 (WRITE, 0, 33 * MIB, 0, EINVAL), (WRITE, 0, 512, 2, EINVAL),
-                (TRIM, end, 4096, 0, EINVAL), (TRIM, 7, 4096, 0, EINVAL), (ZEROES, end, 512, 0, ENOSPC),
+                (TRIM, end, 4096, 0, EINVAL), (TRIM, 7, 4096, 0, EINVAL),
+                (ZEROES, end, 512, 0, ENOSPC),
                 (ZEROES, 0, 4096, 2 | 16, ENOTSUP), (ZEROES, 0, 512, 64, EINVAL),
                 (CACHE, 0, 512, 0, EINVAL), (99, 0, 0, 0, EINVAL), (FLUSH, 0, 512, 0, EINVAL)):
             data = bytes(length) if command == WRITE else b""
@@ -260,7 +264,8 @@ def case_options(path):
     c = Conn(path, None)
     c.take(18)
     c.s.sendall(struct.pack(">I", 3) + struct.pack(">QII", OPT, 7, 10) + b"\0\0\0\4xvdc\0\0" +
-                b"".join(struct.pack(">IHHQQI", 0x25609513, 0, READ, i, 0, 512) for i in range(100)))
+                b"".join(struct.pack(">IHHQQI", 0x25609513, 0, READ, i, 0, 512)
+                         for i in range(100)))
     for n in (32, 34, 20):
         c.take(n)
     for i in range(100):
@@ -280,7 +285,8 @@ def case_garbage(path):
             pass
         c.s.close()
     for bytes_ in (struct.pack(">I", 0xFFFFFFFF), struct.pack(">IQII", 3, OPT, 7, 0xFFFFFFFF),
-                   struct.pack(">IQII", 3, OPT + 1, 7, 0), struct.pack(">IQII", 3, OPT, 1, 4) + b"nope",
+                   struct.pack(">IQII", 3, OPT + 1, 7, 0),
+                   struct.pack(">IQII", 3, OPT, 1, 4) + b"nope",
                    struct.pack(">IQII", 3, OPT, 1, 5000)):
         c = Conn(path, None)
         c.take(18)

@@ -8,6 +8,8 @@
 #                                $DISK, a folder on a file system with O_DIRECT and O_TMPFILE;
 #                                the daemon's configuration is in $DISK/etc, which is not there,
 #                                its records of suspended guests in $DISK/state
+#   case_start                   all that but the daemon, which then daemon_start starts; it runs in
+#                                domain $HOST, where that is set
 #   check NAME COMMAND...        prints ok or not ok, and the command's last words if not ok
 #   skip NAME WHY
 #   daemon_start [OPTION]...     the daemon, until it answers; its log is $SIM/log/daemon; the
@@ -23,7 +25,9 @@
 #   backend N DEVID KEY          a node of the backend
 #   listed FILTER                jq on `ephemctl list --json`
 #   worker_of N                  pid of a guest's worker
+#   pool_fd_of N                 its pool's file: the descriptor, in /proc
 #   workers                      pids of all workers that are alive, of any daemon of this test
+#   no_such_domain VERB NAME...  of ephemctl: each is refused with one line, and two names are wrong usage
 #   nobody_holds PATH            no process has a file of that path (or below it) open
 #   complaints FROM              lines of warning or error in the daemon's log after byte FROM
 #   log_end                      the daemon's log's size now
@@ -35,34 +39,14 @@
 # in the daemon only. JOURNAL_STREAM is set so that log lines carry their level.
 
 # shellcheck source=tests/sim/sim.sh
-. "$(dirname "$0")/sim.sh"
+. "${SIM_SOURCE:-$(dirname "$0")}/sim.sh"
 
-passed=0
-failed=0
+# shellcheck source=tests/sim/verdict.sh
+. "${SIM_SOURCE:-$(dirname "$0")}/verdict.sh"
+
 DISK=
 SANITIZED=
 ! grep -aq '__asan_init\|__tsan_init' "$B/blkback-ephem" || SANITIZED=1
-
-check() {
-    case_name=$1
-    shift
-    if "$@" >"$SIM/last" 2>&1; then
-        echo "ok $case_name"
-        passed=$((passed + 1))
-    else
-        echo "not ok $case_name"
-        tail -n 40 "$SIM/last" | sed 's/^/    /'
-        failed=$((failed + 1))
-    fi
-}
-
-skip() {
-    echo "skip $1: $2"
-}
-
-not() {
-    ! "$@"
-}
 
 daemon_worker() {
     if [ -z "$SANITIZED" ]; then
@@ -83,7 +67,8 @@ daemon_answers() {
 
 daemon_start() {
     # shellcheck disable=SC2086 # words
-    sim_daemon daemon ${DAEMON_UNDER:-} env JOURNAL_STREAM=1:1 \
+    sim_daemon daemon ${DAEMON_UNDER:-} env \
+        ${HOST:+FAKEXEN_DOMID=$HOST XENSTORED_PATH=$SIM/xenbus.$HOST} JOURNAL_STREAM=1:1 \
         ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}halt_on_error=1:exitcode=99" \
         TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}halt_on_error=0:exitcode=99" \
         UBSAN_OPTIONS=print_stacktrace=1 \
@@ -112,13 +97,17 @@ case_stuck() {
     exit 124
 }
 
-case_begin() {
+case_start() {
     sim_start || exit 1
     trap 'case_clean' EXIT
     trap 'case_stuck' TERM
     DISK=$(mktemp -d "${TMPDIR:-/var/tmp}/ephem.XXXXXX")
     mkdir "$DISK/pool"
     export EPHEM_CONTROL="$SIM/run/control.sock"
+}
+
+case_begin() {
+    case_start
     daemon_start "$@" || exit 1
 }
 
@@ -146,7 +135,7 @@ disk() {
     attach_only "$@" && helper "$1" "$2" && [ "$(backend "$1" "$2" hotplug-status)" = connected ]
 }
 
-# What the guest writes to its frontend; through dom0's socket, its own has one client at a time.
+# What the guest writes to its frontend, through dom0's socket.
 guest_write() {
     xenstore-write "/local/domain/$1/device/vbd/$2/$3" "$4"
 }
@@ -161,6 +150,14 @@ front_beside() {
 
 listed() {
     "$B/ephemctl" list --json | jq -r "$1"
+}
+
+# The descriptor, in /proc, of its file below the pool's directory
+pool_fd_of() {
+    for pool_fd in /proc/"$(worker_of "$1")"/fd/*; do
+        case $(readlink "$pool_fd") in "$DISK/pool/"*) echo "$pool_fd" && return ;; esac
+    done
+    return 1
 }
 
 worker_of() {
@@ -216,7 +213,7 @@ reports() {
 }
 
 all_destroyed() {
-    for case_left in $(sim_domids); do
+    for case_left in $(sim_domids | grep -vx "${HOST:-}"); do
         sim_destroy "$case_left" || return 1
     done
 }
@@ -259,8 +256,23 @@ case_end() {
     check "no worker and no file is left over" nothing_left
     check "the daemon leaves with status 0" daemon_left
     [ -z "$SANITIZED" ] || check "no sanitizer has anything to say" nothing_reported
-    sim_stop || failed=$((failed + 1))
+    VERDICT=$(mktemp)
+    check "the simulation ends" sim_stop
+    rm -f "$VERDICT"
     rm -rf "$DISK"
     echo "$passed passed, $failed failed"
     [ $failed = 0 ]
+}
+
+no_such_domain() {
+    nobody_verb=$1
+    shift
+    for nobody_name in "$@"; do
+        "$B/ephemctl" "$nobody_verb" "$nobody_name" >"$SIM/table" 2>"$SIM/words" && return 1
+        cat "$SIM/words"
+        [ ! -s "$SIM/table" ] && [ "$(wc -l <"$SIM/words")" = 1 ] && grep -q "no domain '" "$SIM/words" || return 1
+        ! LC_ALL=C grep '[^ -~]' "$SIM/words" || return 1
+    done
+    "$B/ephemctl" "$nobody_verb" a b 2>/dev/null
+    [ $? = 2 ]
 }

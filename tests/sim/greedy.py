@@ -3,9 +3,9 @@
 """
 A device model that asks for much and reads nothing, for test_emulated.sh.
 
-greedy.py PATIENT SOCKET...: connects sixteen times to each SOCKET, or with a PATIENT one until nobody
-is answered any more; prints "greedy N"; reads 4 KiB through PATIENT ("-": does not) and prints
-"served"; stays.
+greedy.py PATIENT SOCKET...: connects sixteen times to each SOCKET, or with a PATIENT one until
+nobody is answered any more; prints "greedy N"; reads 4 KiB through PATIENT ("-": does not) and
+prints "served"; stays.
 """
 import socket
 import struct

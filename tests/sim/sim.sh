@@ -9,6 +9,8 @@
 #   sim_daemon NAME COMMAND...     the same in the background, log in $SIM/log/NAME
 #   sim_domain N [NAME [UUID]]     a running domain with its xenbus, known to xenstored; as with
 #                                  xl each has a UUID of its own, unless one is given
+#   sim_driver N [NAME [UUID]]     the same, a driver domain
+#   sim_build N [NAME [UUID]]      the same, as its toolstack has it: paused, and it has never run
 #   sim_attach N DEVID TARGET [KEY=VALUE]...   one tap disk as libxl writes it; see toolstack.c
 #   sim_detach N DEVID             as libxl: online=0, state=5, wait for 6
 #   sim_front N ARGUMENT...        fxfront as domain N, in the foreground; see front/main.c
@@ -22,7 +24,8 @@
 #   sim_kill NAME                  kill -9 a daemon, then what the kernel does for a dead process
 #   sim_stop                       ends everything; fails if a domain left mappings or ports
 #
-# With SIM_TRACE set, $SIM/trace is xenstored's record of all that was asked and answered.
+# With SIM_TRACE set, $SIM/trace is xenstored's record of all that was asked and answered; the words of SIM_STORE are
+# options of xenstored.
 #
 # Functions return non-zero on failure after showing the tails of the logs. One shell drives one
 # instance; parallel tests are parallel shells. Nothing is shared between instances, and what a test
@@ -92,17 +95,33 @@ sim_start() {
     "$B/tests/fxctl" init || { sim_fail "fxctl init"; return 1; }
     # shellcheck disable=SC2086 # words
     sim_daemon xenstored env LD_PRELOAD="$sim_libs/xsdopen.so" "$sim_store" -N -F "$SIM/xs/pid" \
-        ${SIM_TRACE:+-T "$SIM/trace"}
+        ${SIM_TRACE:+-T "$SIM/trace"} ${SIM_STORE:-}
     sim_until 30 xenstore-exists /tool
     xenstore-write /local/domain/0/domid 0 /local/domain/0/name Domain-0
 }
 
 sim_domain() {
-    "$B/tests/fxctl" create "$1" || { sim_fail "create $1"; return 1; }
-    "$B/tests/toolstack" domain "$1" "${2:-guest$1}" \
+    "$B/tests/fxctl" "${sim_make:-create}" "$1" || { sim_fail "create $1"; return 1; }
+    "$B/tests/toolstack" "${sim_kind:-domain}" "$1" "${2:-guest$1}" \
         "${3:-$(cat /proc/sys/kernel/random/uuid)}" || return 1
     sim_daemon "guestxs.$1" "$B/tests/guestxs" "$1" "$SIM/xenbus.$1"
     sim_until 30 test -S "$SIM/xenbus.$1"
+}
+
+sim_build() {
+    sim_make=build
+    sim_domain "$@"
+    sim_status=$?
+    sim_make=
+    return $sim_status
+}
+
+sim_driver() {
+    sim_kind=driver
+    sim_domain "$@"
+    sim_status=$?
+    sim_kind=
+    return $sim_status
 }
 
 sim_attach() {
@@ -136,8 +155,17 @@ sim_shutdown() {
     "$B/tests/fxctl" shutdown "$@"
 }
 
+# Xen 4.17's xenstored waits for the rest of a message that it has begun to read, and for nobody else then: who is in the
+# middle of one gets on.
 sim_freeze() {
-    "$B/tests/fxctl" stop "$1"
+    for sim_try in 1 2 3 4 5 6 7 8 9; do
+        "$B/tests/fxctl" stop "$1" || return 1
+        timeout 2 xenstore-exists /tool 2>/dev/null
+        [ $? = 124 ] || return 0 # it answers, or is not there
+        kill -CONT "$1"
+        sleep "0.0$sim_try"
+    done
+    sim_fail "$1 cannot be stopped outside of a message to xenstored"
 }
 
 sim_leaks() {
@@ -150,6 +178,7 @@ sim_destroy() {
     if [ -f "$SIM/pid/front.$1" ]; then
         sim_freeze "$(cat "$SIM/pid/front.$1")" 2>/dev/null || :
     fi
+    "$B/tests/fxctl" pause "$1" || sim_result=1
     "$B/tests/toolstack" destroy "$1" || sim_result=1
     "$B/tests/fxctl" destroy "$1" || sim_result=1
     sim_end KILL "front.$1"
@@ -180,6 +209,11 @@ sim_clean() {
 # The domains the pretended hypervisor still knows, apart from dom0.
 sim_domids() {
     "$B/tests/fxctl" dump | awk '/^domain/ && $2 != "0:" { sub(":", "", $2); print $2 }'
+}
+
+# Who a worker becomes: blkback-ephem where this machine has the account, else nobody
+worker_uid() {
+    awk -F: '$1 == "blkback-ephem" { is = $3 } END { print is ? is : 65534 }' /etc/passwd
 }
 
 sim_stop() {

@@ -354,8 +354,9 @@ snatched() {
     # Stopped in mid-start it may have the device itself.
     used "$1" && serve "$1" && sim_until 20 taken_back "$used_worker" || return 1
     snatched_daemon=$(cat "$SIM/pid/daemon")
-    kill -STOP "$snatched_daemon"
+    sim_freeze "$snatched_daemon" || return 1
     kill -9 "$used_worker"
+    rm -f "$SIM/snatcher" # of the time before
     claim_it y >"$SIM/snatcher" &
     sim_until 20 grep -q claimed "$SIM/snatcher" || {
         kill -CONT "$snatched_daemon"

@@ -340,6 +340,17 @@ dies_slowly() {
     sim_until 5 said pause && sim_destroy $g && sim_until 5 worker_gone
 }
 
+# Each read and write is counted in one class, and each write in one above the delay that it had.
+latency() {
+    guest_up && sim_front $g pattern 0 256k 5 check 0 256k 5 || return 1
+    "$B/ephemctl" status $g --json | jq -e --argjson ns $((slow_ms * 1000000)) '.guests[0].volumes[0] |
+        .latency, .latency_ns, .reads, .writes, (.latency | length as $n |
+        [range($n) | select(. + 1 == $n or pow(2; 12 + .) > $ns)] | first) as $slow |
+        .writes > 0 and .reads > 0 and (.latency | add) == .reads + .writes and
+        (.latency[$slow:] | add) >= .writes and .latency_ns >= .writes * $ns' || return 1
+    sim_destroy $g
+}
+
 case_begin --queues 64
 make_base "$DISK/base" $base_bytes
 base_sha=$(sha "$DISK/base")
@@ -389,6 +400,7 @@ check "death of a guest: back at InitWait" dies pause \
 check "a worker whose writes take $slow_ms ms" slow_worker
 check "kexec with writes under way" kexec
 check "kexec with reads under way" kexec_reads
+check "how long requests took is counted" latency
 check "death of a guest with writes under way" dies_slowly
 check "limits and offers are there before InitWait" in_order 2 \
     "max-ring-page-order max-ring-pages multi-queue-max-queues feature-max-indirect-segments \

@@ -66,6 +66,8 @@ row() {
     # Rows before it may have used up the disk's lines, of which there is one more each second.
     [ "$1" != failing-connections ] || sleep 5
     row_from=$(log_end) row_began=$(date +%s)
+    # From now on its worker may find that by itself, too.
+    [ "$1" != base-too-short ] || truncate -s 4096 "$DISK/short"
     # Frontends end here without taking everything back.
     "$B/tests/fxctl" gc >"$SIM/gc"
     # Not so fast that the daemon takes the handshakes for a storm: 50 states a second are free.
@@ -107,7 +109,6 @@ play_rows() {
         awk -F- '{ for (i = $1; i <= $NF; i++) print i }' >"$SIM/cpus"
     for rows_id in $(rows); do
         case " ${ROWS:-$rows_id} " in *" $rows_id "*) ;; *) continue ;; esac
-        [ "$rows_id" != base-too-short ] || truncate -s 4096 "$DISK/short"
         rows_turn=$((rows_turn % 4 + 1))
         rows_disk=$(echo "$disks" | cut -d' ' -f$rows_turn)
         case $rows_id in

@@ -56,7 +56,7 @@ one_disk_goes() {
     sim_front_bg 1 verify 3s
     busy 1 && sim_front 2 --devid 51728 pattern 0 64k 3 && sim_detach 1 51728 &&
         sim_front 2 --devid 51728 check 0 64k 3 && sim_detach 2 51728 &&
-        nobody_holds "$DISK/other" && one_worker 1 2 && front_ended 1 || return 1
+        sim_until 5 nobody_holds "$DISK/other" && one_worker 1 2 && front_ended 1 || return 1
     disk 2 51728 "$DISK/other" && sim_front 2 --devid 51728 expect-error check 0 64k 3 &&
         ends 1 2
 }

@@ -28,17 +28,9 @@ is() {
     [ "$is_now" = "$3" ] || { echo "$2 of guest $1 is $is_now, not $3"; return 1; }
 }
 
-# The file of the guest's worker below the pool's directory.
-pool_of() {
-    for pool_fd in /proc/"$(worker_of "$1")"/fd/*; do
-        case $(readlink "$pool_fd") in "$DISK/pool/"*) echo "$pool_fd" && return ;; esac
-    done
-    return 1
-}
-
 # One bit of each block from 4 MiB to 5 MiB of the file, which belong to the first 12 the guest wrote.
 tamper() {
-    python3 - "$(pool_of "$1")" <<'PY'
+    python3 - "$(pool_fd_of "$1")" <<'PY'
 import os, sys
 f = os.open(sys.argv[1], os.O_RDWR)
 for at in range(4 << 20, 5 << 20, 4096):

@@ -135,7 +135,7 @@ undertaker_confined() {
     is="$is $(status_of "$undertaker" CapPrm) $(status_of "$undertaker" Uid | cut -f1)"
     echo "$is"
     filters=$(($(status_of $$ Seccomp_filters) + 2))
-    [ "$is" = "2 $filters 1 0000000000000000 0000000000000000 65534" ] || return 1
+    [ "$is" = "2 $filters 1 0000000000000000 0000000000000000 $(worker_uid)" ] || return 1
     for space in net ipc uts mnt cgroup; do
         [ "$(readlink "/proc/$pid/ns/$space")" = "$(readlink "/proc/$undertaker/ns/$space")" ] || return 1
     done
@@ -190,7 +190,7 @@ says_lost() {
 
 # ---- the same user ----
 
-NOBODY="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all"
+NOBODY="setpriv --reuid=$(worker_uid) --regid=$(worker_uid) --clear-groups --inh-caps=-all --bounding-set=-all"
 nobody() {
     $NOBODY "$@"
 }

@@ -11,8 +11,6 @@ BUILD=$B
 CASES=forensics
 memory_size=64
 run=$(mktemp -d)
-passed=0
-failed=0
 qemu=
 trap '[ -z "$qemu" ] || kill "$qemu"; rm -rf "$run"' EXIT
 
@@ -21,20 +19,12 @@ fail() { echo "# FAIL $*"; }
 # shellcheck source=tests/bed/look.sh
 . "$bed/look.sh"
 
-check() {
-    local name=$1
-    shift
-    if "$@" >"$run/last" 2>&1; then
-        echo "ok $name"
-        passed=$((passed + 1))
-    else
-        echo "not ok $name"
-        tail -n 20 "$run/last"
-        failed=$((failed + 1))
-    fi
-}
+VERDICT=$run/last
+# shellcheck source=tests/sim/verdict.sh
+. "$(dirname "$0")/verdict.sh"
+
 if ! command -v qemu-system-x86_64 >/dev/null; then
-    echo "skip look: qemu-system-x86_64 is not there"
+    skip look "qemu-system-x86_64 is not there"
     echo "0 passed, 0 failed"
     exit 0
 fi

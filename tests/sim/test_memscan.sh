@@ -5,24 +5,11 @@
 # is not in the programs that are installed.
 set -u
 
-passed=0
-failed=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-
-check() {
-    local name=$1
-    shift
-    if "$@" >"$dir/last" 2>&1; then
-        echo "ok $name"
-        passed=$((passed + 1))
-    else
-        echo "not ok $name"
-        tail -n 20 "$dir/last"
-        failed=$((failed + 1))
-    fi
-}
-not() { ! "$@"; }
+VERDICT=$dir/last
+# shellcheck source=tests/sim/verdict.sh
+. "$(dirname "$0")/verdict.sh"
 
 text=$(printf %s "$RANDOM$RANDOM$RANDOM" | sha256sum | cut -c1-64)
 key=$(head -c 96 /dev/urandom | od -An -v -tx1 | tr -d ' \n')

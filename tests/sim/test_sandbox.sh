@@ -45,7 +45,7 @@ filtered_before_ring() {
         is="$is $(status_of "$task" NoNewPrivs) $(status_of "$task" CapEff)"
         is="$is $(status_of "$task" CapPrm) $(status_of "$task" Uid | cut -f1)"
         echo "$task: $is"
-        [ "$is" = "2 2 1 0000000000000000 0000000000000000 65534" ] || return 1
+        [ "$is" = "2 2 1 0000000000000000 0000000000000000 $(worker_uid)" ] || return 1
     done
     # main, the pool's, --threads 2
     [ -n "$SANITIZED" ] || [ $threads = 4 ]

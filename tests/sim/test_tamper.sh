@@ -22,13 +22,6 @@ front_says() {
     sim_front "$guest" "$@"
 }
 
-file_of() {
-    for pool_fd in /proc/"$(worker_of "$guest")"/fd/*; do
-        case $(readlink "$pool_fd") in "$DISK/pool/"*) file=$pool_fd && return ;; esac
-    done
-    return 1
-}
-
 at() { # BLOCK: its place, as page of the file
     cat "$DISK/at.$guest.$1"
 }
@@ -89,13 +82,13 @@ told() {
 }
 
 guest_up() {
-    turn "$1" && sim_domain "$1" "$2" && disk "$1" 51712 blank:64M && file_of && put_all &&
+    turn "$1" && sim_domain "$1" "$2" && disk "$1" 51712 blank:64M && file=$(pool_fd_of "$guest") && put_all &&
         others_are_fine
 }
 
 # Lines of a pool's are one a second at most, but for the first five.
 begin() {
-    turn "$1" && file_of && { [ "$BAD" = wrong ] || sleep 2; } && attacked=$(log_end)
+    turn "$1" && file=$(pool_fd_of "$guest") && { [ "$BAD" = wrong ] || sleep 2; } && attacked=$(log_end)
 }
 
 flipped() {

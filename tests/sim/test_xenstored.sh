@@ -130,6 +130,29 @@ forgets() {
     sim_until 10 sim_leaks 1 && sim_until 5 no_workers && guest_up 1 && sim_front 1 verify 50 && sim_destroy 1
 }
 
+# While `ephemctl attach` waits for a guest that does not come; nothing is claimed of what cannot be known.
+attaching() {
+    sim_domain 4 || return 1
+    attaching_words=$SIM/log/attaching
+    sim_daemon attaching "$B/ephemctl" attach 4 xvdb blank:8M --wait 4
+    attaching_pid=$sim_pid
+    sim_wait $back/4/51728/hotplug-status connected -t 10 || return 1
+    sleep 0.5
+    said_from=$(log_end)
+    xenstore-ls -f -p / >"$SIM/store"
+    sim_kill xenstored
+    wait "$attaching_pid" && return 1
+    cat "$attaching_words"
+    head -n 1 "$attaching_words" | grep -F "xenstore does not answer any more: the guest may have the disk" || return 1
+    sim_until 15 said "xenstored's connection broke" || return 1
+    sim_freeze "$(cat "$SIM/pid/daemon")"
+    attaching_status=0
+    xenstored_again && put_back || attaching_status=1
+    kill -CONT "$(cat "$SIM/pid/daemon")"
+    [ $attaching_status = 0 ] && sim_until 5 said "xenstored is back" &&
+        sim_run "$B/ephemctl" detach 4 xvdb && sim_destroy 4
+}
+
 live_update() {
     live_control=$(dirname "$sim_store")/xenstore-control
     guest_up 1 || return 1
@@ -148,6 +171,7 @@ live_update() {
 case_begin --queues 4
 make_base "$DISK/base" $((8 << 20))
 check "xenstored dies and comes back with its store" remembers
+check "xenstored dies under an attach that waits" attaching
 check "xenstored dies and comes back with nothing" forgets
 check "xenstored is updated live" live_update
 case_end

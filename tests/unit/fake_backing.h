@@ -27,9 +27,9 @@ struct fake_backing {
     _Atomic uint64_t left;
     /* What happened. */
     _Atomic uint32_t grows, failed, punches, wrong;
+    _Atomic uint32_t homes; /* taken */
     _Atomic bool growing;
-    pthread_mutex_t lock;
-    uint32_t homes; /* taken; under the lock as all below */
+    pthread_mutex_t lock; /* of all below */
     bool taken[FAKE_HOMES];
     uint64_t blocks; /* there */
     uint64_t most;   /* of these, ever */

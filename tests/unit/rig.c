@@ -203,6 +203,7 @@ void rig_open_growing(struct rig *rig, const struct rig_config *config,
     rig_open_pool(rig);
     for (uint32_t i = 0; i < config->lanes; i++) {
         CU_ASSERT_EQUAL_FATAL(iothread_open(&rig->threads[i], i, arena), 0);
+        iothread_polls(rig->threads[i], config->poll);
         CU_ASSERT_EQUAL_FATAL(lane_open(&rig->lanes[i], rig->threads[i], rig->pool, rig->key), 0);
     }
     rig_open_volume(rig);

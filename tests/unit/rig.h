@@ -21,7 +21,8 @@ struct rig_config {
     uint64_t seed;
     uint64_t ram; /* bytes of memory in front of the pool, or of all of it with ram_only */
     bool ram_only, lz4, integrity;
-    size_t arena; /* bytes of each thread; 0: one request of VIO_MAX and a few small ones */
+    uint32_t poll; /* us: iothread_polls */
+    size_t arena;  /* bytes of each thread; 0: one request of VIO_MAX and a few small ones */
 };
 
 /* Of a volume that is to grow. */

@@ -19,6 +19,8 @@
     X(store_device)                                                                                \
     X(store_limits)                                                                                \
     X(rules)                                                                                       \
+    X(driver)                                                                                      \
+    X(stubdom_image)                                                                               \
     X(index)                                                                                       \
     X(slots)                                                                                       \
     X(overlay)                                                                                     \
@@ -28,6 +30,7 @@
     X(selftest)                                                                                    \
     X(rewrite)                                                                                     \
     X(undertaker)                                                                                  \
+    X(sandbox)                                                                                     \
     X(untraced)                                                                                    \
     X(key)                                                                                         \
     X(memscan)                                                                                     \
@@ -57,6 +60,7 @@
     X(integrity)                                                                                   \
     X(doors)                                                                                       \
     X(doors_faults)                                                                                \
+    X(metrics)                                                                                     \
     X(paths)                                                                                       \
     X(xenbus)                                                                                      \
     X(keys)                                                                                        \
@@ -64,6 +68,11 @@
     X(suspend)                                                                                     \
     X(stubdom)                                                                                     \
     X(audit)                                                                                       \
+    X(own_rules)                                                                                   \
+    X(xlcfg)                                                                                       \
+    X(xldisk)                                                                                      \
+    X(guard)                                                                                       \
+    X(guard_domain)                                                                                \
     X(tombstone)                                                                                   \
     X(extents)                                                                                     \
     X(guest_extents)                                                                               \

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "arena.h"
+#include "memfile.h"
 
 #define PAGES 128u
 
@@ -168,7 +169,7 @@ static void idle(void)
     uint8_t *buf = arena_get(arena, 10);
     memset(buf, 0x5a, 10 * ARENA_PAGE);
     CU_ASSERT_EQUAL(pages_held(), 10);
-    arena_bury(arena);
+    memfile_wipe(arena_fd(arena));
     CU_ASSERT_EQUAL(pages_held(), 10);
     for (uint32_t i = 0; i < 10 * ARENA_PAGE; i++)
         if (buf[i])
@@ -176,7 +177,7 @@ static void idle(void)
     arena_put(arena, buf, 10);
     arena_trim(arena);
     CU_ASSERT_EQUAL(pages_held(), 0);
-    arena_bury(arena);
+    memfile_wipe(arena_fd(arena));
     CU_ASSERT_EQUAL(pages_held(), 0);
     arena_close(arena);
 }

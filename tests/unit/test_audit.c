@@ -147,8 +147,23 @@ static void test_words(void)
     CU_ASSERT_EQUAL(proc_word("xa=1 ab=1\n", "a", value, sizeof(value)), -ENOENT);
     CU_ASSERT_EQUAL(proc_word("", "a", value, sizeof(value)), -ENOENT);
     CU_ASSERT_EQUAL(proc_word("a=12345678", "a", value, sizeof(value)), -EINVAL);
-    CU_ASSERT(proc_true("1") && proc_true("y") && proc_true("on"));
-    CU_ASSERT(!proc_true("0") && !proc_true("off") && !proc_true("") && !proc_true("n"));
+}
+
+static void test_swaps(void)
+{
+    char text[] = "Filename\tType\n/dev/a\\040b   partition 1 0 -2\n/x file\t2 0 -3\n/y partition",
+         *at = text;
+    char heading[] = "Filename", other[] = "\n/x file 2 0 -3\n", *head = heading, *none = other;
+    const char *path;
+    bool block;
+
+    CU_ASSERT_EQUAL(proc_swaps(&at), 0);
+    CU_ASSERT(!proc_swap(&at, &path, &block) && !strcmp(path, "/dev/a b") && block);
+    CU_ASSERT(!proc_swap(&at, &path, &block) && !strcmp(path, "/x") && !block);
+    CU_ASSERT(!proc_swap(&at, &path, &block) && !strcmp(path, "/y") && block);
+    CU_ASSERT_EQUAL(proc_swap(&at, &path, &block), -ENOENT);
+    CU_ASSERT(!proc_swaps(&head) && proc_swap(&head, &path, &block) == -ENOENT);
+    CU_ASSERT_EQUAL(proc_swaps(&none), -EINVAL);
 }
 
 static void test_mounts(void)
@@ -285,9 +300,11 @@ static void test_rubbish(void)
 int suite_audit(void)
 {
     static const struct unit_case cases[] = {
-        {"fields", test_fields},           {"stat", test_stat},   {"limits", test_limits},
-        {"memory", test_memory},           {"words", test_words}, {"mounts", test_mounts},
-        {"long mounts", test_long_mounts}, {"notes", test_notes}, {"bases", test_bases},
+        {"fields", test_fields},   {"stat", test_stat},
+        {"limits", test_limits},   {"memory", test_memory},
+        {"words", test_words},     {"swaps", test_swaps},
+        {"mounts", test_mounts},   {"long mounts", test_long_mounts},
+        {"notes", test_notes},     {"bases", test_bases},
         {"rubbish", test_rubbish},
     };
 

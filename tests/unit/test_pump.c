@@ -5,39 +5,34 @@
  */
 #include "unit.h"
 
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 #include "fake_hv.h"
 #include "pumpkit.h"
+#include "util.h"
 
 #define QUEUES  2u
 #define SLOTS   32u
 #define DATA    8u /* the first data page; queue i's ring is page i */
 #define LATE_MS KIT_LATE_MS
+#define LONG_US 100000u /* of looking: also where others want the processor */
 
 static struct pumpkit pk;
 static struct front fronts[QUEUES];
 static uint64_t began;
 static struct limit_rates rates;
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t since_ms(uint64_t start)
 {
-    return (now_ns() - start) / 1000000;
+    return (clock_ns() - start) / 1000000;
 }
 
 static void begin(uint64_t iops, uint64_t bandwidth)
 {
     rates = (struct limit_rates){.iops = iops, .bandwidth = bandwidth};
     pumpkit_open(&pk, &(struct rig_config){.bytes = 1u << 20, .extents = 1, .seed = 1}, &rates);
-    began = now_ns();
+    began = clock_ns();
     for (uint32_t i = 0; i < QUEUES; i++) {
         front_open(&pk, &fronts[i], i, i, 1);
         CU_ASSERT_EQUAL(fronts[i].kit.ring.slots, SLOTS);
@@ -52,7 +47,7 @@ static void there_remove(void *arg)
 
 static void end(void)
 {
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
 
     for (uint32_t i = 0; i < QUEUES; i++)
         front_close(&pk, &fronts[i], false);
@@ -78,7 +73,7 @@ static void ask(struct front *front, uint32_t n, uint8_t segments, uint8_t secto
 static void check_rate(uint64_t request_bytes)
 {
     uint64_t n = front_answered(&fronts[0]) + front_answered(&fronts[1]);
-    double elapsed = (double)(now_ns() - began) / 1e9;
+    double elapsed = (double)(clock_ns() - began) / 1e9;
 
     if (rates.iops)
         CU_ASSERT((double)n <= (elapsed + 0.1) * (double)rates.iops || n == 1);
@@ -90,7 +85,7 @@ static void check_rate(uint64_t request_bytes)
 /* Until everything is answered, and never faster than allowed. */
 static void await(uint64_t request_bytes)
 {
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
 
     while (front_answered(&fronts[0]) < fronts[0].asked ||
            front_answered(&fronts[1]) < fronts[1].asked) {
@@ -168,7 +163,7 @@ static void events_meanwhile(void)
 {
     begin(20, 0);
     ask(&fronts[0], 8, 1, 8);
-    uint64_t start = now_ns();
+    uint64_t start = clock_ns();
     while (front_answered(&fronts[0]) < 8 && since_ms(start) < LATE_MS) {
         pumpkit_there(&pk, there_probe, NULL); /* which unmasks it */
         fake_hv_kick(0);
@@ -176,7 +171,7 @@ static void events_meanwhile(void)
     }
     CU_ASSERT_EQUAL(front_answered(&fronts[0]), 8);
     CU_ASSERT(limit_throttled(pk.limit) <= 12);
-    start = now_ns();
+    start = clock_ns();
     while (fake_hv_masked(0) && since_ms(start) < LATE_MS)
         unit_sleep(1);
     CU_ASSERT(!fake_hv_masked(0));
@@ -219,10 +214,60 @@ static void without_bytes(void)
     end();
 }
 
+/* What RING_PUSH_REQUESTS_AND_CHECK_NOTIFY of ring.h tells a frontend, after one request. */
+static bool event_wanted(struct front *front)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return front->asked - __atomic_load_n(kit_req_event(&front->kit), __ATOMIC_RELAXED) < 1;
+}
+
+/* One request, 50 us after the last answer, as a guest would; true: it was seen without an event. */
+static bool seen_without_event(struct front *front)
+{
+    uint64_t start = clock_ns();
+
+    while (clock_ns() - start < 50000)
+        ;
+    front_put(front,
+              (struct kit_request){.op = RING_OP_READ, .nseg = 1, .segments = {{DATA, 0, 7}}});
+    front_publish(front);
+    bool wanted = event_wanted(front);
+    if (wanted)
+        front_ask(front);
+    start = clock_ns();
+    while (front_answered(front) < front->asked && since_ms(start) < LATE_MS)
+        sched_yield();
+    CU_ASSERT_EQUAL_FATAL(front_answered(front), front->asked);
+    return !wanted;
+}
+
+/* A ring whose thread may look at it needs no events of a guest that asks soon again; else it does. */
+static void one_at_a_time(void)
+{
+    for (uint32_t poll = 0; poll <= LONG_US; poll += LONG_US) {
+        uint32_t rounds = 0, without = 0;
+
+        rates = (struct limit_rates){.iops = 0};
+        pumpkit_open(&pk,
+                     &(struct rig_config){.bytes = 1u << 20, .extents = 1, .seed = 1, .poll = poll},
+                     NULL);
+        for (uint32_t i = 0; i < QUEUES; i++)
+            front_open(&pk, &fronts[i], i, i, 1);
+        uint64_t start = clock_ns();
+        while (poll ? without < 20 && since_ms(start) < LATE_MS : rounds < 200) {
+            without += seen_without_event(&fronts[0]);
+            rounds++;
+        }
+        CU_ASSERT(poll ? without == 20 : without < 100);
+        end();
+    }
+}
+
 int suite_pump(void)
 {
     static const struct unit_case cases[] = {
         {"unlimited", unlimited},
+        {"one at a time", one_at_a_time},
         {"a rate, without another event", all_without_another_event},
         {"two rings share it", shared_by_rings},
         {"bytes", bytes_limited},

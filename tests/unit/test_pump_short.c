@@ -16,8 +16,8 @@
 #define SECTORS 8192u
 #define DATA    200u
 #define MOST    512u /* requests of a thread */
-#define WRITES  24u
-#define FIT     20u /* of those, in three quarters of the arena */
+#define WRITES  30u
+#define FIT     26u /* of those, in three quarters of the arena */
 
 static struct pumpkit pk;
 static struct front front, other;
@@ -166,7 +166,7 @@ static void ask_writes(void)
         front_put(&front, write);
     }
     front_ask(&front);
-    for (uint32_t ms = 0; in_use() < FIT * 14 && ms < KIT_LATE_MS; ms++)
+    for (uint32_t ms = 0; in_use() < FIT * 11 && ms < KIT_LATE_MS; ms++)
         unit_sleep(1);
     settle();
 }
@@ -183,7 +183,7 @@ static void buffers(void)
         read.segments[i] = (struct kit_segment){DATA + 20 + i, 0, 7};
     fake_aio_hold(true, -1);
     ask_writes();
-    CU_ASSERT_EQUAL(in_use(), FIT * 14);
+    CU_ASSERT_EQUAL(in_use(), FIT * 11);
     front_put(&other, read);
     front_ask(&other);
     CU_ASSERT(front_await(&other, 1));
@@ -196,7 +196,7 @@ static void buffers(void)
 
     fake_aio_hold(true, -1);
     ask_writes();
-    CU_ASSERT_EQUAL(in_use(), FIT * 14);
+    CU_ASSERT_EQUAL(in_use(), FIT * 11);
     front_close(&pk, &front, false);
     settle();
     CU_ASSERT_EQUAL(front.closings, 0);
@@ -209,12 +209,77 @@ static void buffers(void)
     pumpkit_close(&pk);
 }
 
+#define LIST 150u /* a page of descriptors */
+
+static struct kit_request shape_request(uint8_t op, bool indirect, uint64_t sector, uint8_t nseg,
+                                        uint8_t sectors)
+{
+    struct kit_request request = {.op = op, .nseg = nseg, .sector = sector};
+    uint8_t *list = fake_hv_page(LIST);
+
+    for (uint32_t i = 0; i < nseg; i++) {
+        uint32_t ref = DATA + i;
+        request.segments[i] = (struct kit_segment){ref, 0, (uint8_t)(sectors - 1)};
+        memcpy(list + (size_t)8 * i, &ref, sizeof(ref));
+        list[8 * i + 4] = 0;
+        list[8 * i + 5] = (uint8_t)(sectors - 1);
+    }
+    if (!indirect)
+        return request;
+    return (struct kit_request){.op = RING_OP_INDIRECT,
+                                .indirect_op = op,
+                                .indirect_nseg = nseg,
+                                .indirect_refs = {LIST},
+                                .sector = sector};
+}
+
+/* A buffer has the pages that the request may need and no more: the blocks it touches, one more for each
+ * edge of a write that lies inside a block; of an indirect one, as if that were so. */
+static void sizes(void)
+{
+    static const struct {
+        uint8_t op;
+        bool indirect;
+        uint64_t sector;
+        uint8_t nseg, sectors;
+        uint32_t pages;
+    } shapes[] = {
+        {RING_OP_READ, false, 0, 1, 8, 1},  {RING_OP_READ, false, 3, 1, 1, 1},
+        {RING_OP_READ, false, 4, 2, 8, 3},  {RING_OP_WRITE, false, 0, 1, 8, 1},
+        {RING_OP_WRITE, false, 0, 1, 1, 2}, {RING_OP_WRITE, false, 3, 1, 1, 3},
+        {RING_OP_WRITE, false, 4, 2, 8, 5}, {RING_OP_READ, true, 0, 2, 8, 2},
+        {RING_OP_READ, true, 4, 2, 8, 3},   {RING_OP_WRITE, true, 0, 2, 8, 3},
+        {RING_OP_WRITE, true, 4, 2, 8, 5},
+    };
+
+    begin(NULL);
+    front_open(&pk, &front, 0, 0, 1);
+    front_open(&pk, &other, 1, 1, 1);
+    front_put(&front, shape_request(RING_OP_WRITE, false, 0, 4, 8));
+    front_ask(&front);
+    CU_ASSERT(front_await(&front, 1));
+    for (uint32_t i = 0; i < ARRAY_SIZE(shapes); i++) {
+        fake_aio_hold(true, -1);
+        front_put(&front, shape_request(shapes[i].op, shapes[i].indirect, shapes[i].sector,
+                                        shapes[i].nseg, shapes[i].sectors));
+        front_ask(&front);
+        CU_ASSERT(taken(&front));
+        settle();
+        CU_ASSERT_EQUAL(in_use(), shapes[i].pages);
+        fake_aio_hold(false, -1);
+        CU_ASSERT(front_await(&front, 2 + i));
+        CU_ASSERT_EQUAL(front_status(&front, 1 + i), RING_OKAY);
+    }
+    end();
+}
+
 int suite_pump_short(void)
 {
     static const struct unit_case cases[] = {
         {"requests", requests},
         {"memory", memory},
         {"buffers", buffers},
+        {"sizes", sizes},
     };
 
     return UNIT_SUITE("pump_short", cases);

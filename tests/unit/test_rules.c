@@ -79,6 +79,21 @@ static void key_by_key(void)
     CU_ASSERT_EQUAL(rules.spec.kind, WIRE_POOL_BLOCK);
 }
 
+/* Each key has a word for each of two states, the domain's file the last one. */
+static void switches(void)
+{
+    struct rules rules = {.pool = ""};
+    char text[STORE_TEXT] = "";
+
+    CU_ASSERT_EQUAL(parse(&rules, false, "[guard]\nephemeral=on\nstrict=1\n", text), 0);
+    CU_ASSERT(rules.ephemeral && rules.strict && !rules.lenient);
+    CU_ASSERT_EQUAL(parse(&rules, true, "[guard]\nstrict=no\nenforce=off", text), 0);
+    CU_ASSERT(rules.ephemeral && !rules.strict && rules.lenient);
+    CU_ASSERT(rules.place[RULES_STRICT].own && !rules.place[RULES_EPHEMERAL].own);
+    CU_ASSERT_EQUAL(parse(&rules, true, "[guard]\nephemeral=0\nstrict=yes\nenforce=yes", text), 0);
+    CU_ASSERT(!rules.ephemeral && rules.strict && !rules.lenient);
+}
+
 #define TENS   "0123456789"
 #define LENGTH TENS TENS TENS TENS TENS TENS TENS TENS TENS TENS
 
@@ -111,6 +126,13 @@ static const struct {
     {"[pool]\nintegrity=yes", "integrity: 'yes': write on or off", 2},
     {"[pool]\n\nintegrity=", "integrity: '': write on or off", 3},
     {"[limits]\nintegrity=on", "no such key in [limits]", 2},
+    {"[guard]\nephemeral=true", "ephemeral: 'true': write on or off", 2},
+    {"[guard]\nephemeral=on\nstrict=", "strict: '': write on or off", 3},
+    {"[guard]\nenforce=2", "enforce: '2': write on or off", 2},
+    {"[guard]\nguard=on", "guard: no such key in [guard]", 2},
+    {"[guard]\niops=1", "no such key in [guard]", 2},
+    {"[pool]\nephemeral=on", "no such key in [pool]", 2},
+    {"[guard]\nstrict=on\nstrict=on", "strict: written twice", 3},
     {"[pool]\nquota=12Q", "quota: '12Q': write", 2},
     {"[pool]\nquota=1G extra", "quota: '1G extra': write", 2},
     {"[limits]\niops=1.5", "iops: '1.5': write", 2},
@@ -262,6 +284,18 @@ static void files(void)
     CU_ASSERT_EQUAL(rules_read(&rules, "/nonexistent", "dir:/command", "web", text), 0);
     CU_ASSERT_STRING_EQUAL(rules.pool, "dir:/command");
     CU_ASSERT_EQUAL(rules_read(&rules, "/nonexistent", NULL, NULL, text), -EINVAL);
+    /* Who needs no pool has the rest. */
+    put("blkback-ephem.conf", "[guard]\nephemeral=on\nstrict=on\n", 0644);
+    put("domains/web.conf", "[guard]\nstrict=off\n", 0644);
+    CU_ASSERT_EQUAL(rules_look_up(&rules, dir, "web", text), 0);
+    CU_ASSERT(rules.ephemeral && !rules.strict);
+    CU_ASSERT_EQUAL(rules_look_up(&rules, dir, NULL, text), 0);
+    CU_ASSERT(rules.ephemeral && rules.strict);
+    CU_ASSERT_EQUAL(rules_look_up(&rules, "/nonexistent", "web", text), 0);
+    CU_ASSERT_FALSE(rules.ephemeral);
+    put("domains/web.conf", "[guard]\nstrict=perhaps\n", 0644);
+    CU_ASSERT_EQUAL(rules_look_up(&rules, dir, "web", text), -EINVAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "/domains/web.conf:2: strict: 'perhaps'"));
     CU_ASSERT_EQUAL(unit_fds(), before);
     tree_close();
 }
@@ -334,15 +368,11 @@ static void odd_files(void)
 int suite_rules(void)
 {
     static const struct unit_case cases[] = {
-        {"all keys", all_keys},
-        {"key by key", key_by_key},
-        {"what is wrong, with its line", wrong},
-        {"a NUL byte", nul_byte},
-        {"contradictions", contradictions},
-        {"domains' names", names},
-        {"files", files},
-        {"unsafe files", unsafe},
-        {"odd files", odd_files},
+        {"all keys", all_keys},    {"key by key", key_by_key},
+        {"switches", switches},    {"what is wrong, with its line", wrong},
+        {"a NUL byte", nul_byte},  {"contradictions", contradictions},
+        {"domains' names", names}, {"files", files},
+        {"unsafe files", unsafe},  {"odd files", odd_files},
     };
 
     return UNIT_SUITE("rules", cases);

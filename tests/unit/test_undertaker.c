@@ -72,8 +72,8 @@ static _Noreturn void worker_run(worker_act act)
         syscalls_allow(SYSCALLS_WORKER_SETUP))
         _exit(1);
     for (int i = 0; i < 2; i++)
-        undertaker_add(undertaker, arenas[i]);
-    undertaker_add_file(undertaker, file);
+        undertaker_add(undertaker, arena_fd(arenas[i]));
+    undertaker_add(undertaker, file);
     if (undertaker_start(undertaker))
         _exit(2);
     for (int i = 0; i < 2; i++)

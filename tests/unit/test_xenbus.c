@@ -11,7 +11,7 @@
 
 #include "xenbus.h"
 
-#define FACTS 0x800u /* all combinations of eleven */
+#define FACTS 0x1000u /* all combinations of twelve */
 
 int suite_xenbus(void);
 
@@ -68,6 +68,11 @@ static void test_check(const struct xenbus_view *v)
                   v->frontend <= XENBUS_CONNECTED);
     if (action == XENBUS_OPEN || action == XENBUS_PUBLISH)
         CU_ASSERT(!(v->facts & XENBUS_LOST));
+    /* A toolstack that waits for InitWait alone is told by it that the volume is there. */
+    if (v->facts & XENBUS_AHEAD && v->backend == XENBUS_INITIALISING && action == XENBUS_PUBLISH)
+        CU_ASSERT(v->facts & XENBUS_READY);
+    if (!(v->facts & XENBUS_AHEAD) && action == XENBUS_OPEN)
+        CU_ASSERT_NOT_EQUAL(v->backend, XENBUS_INITIALISING);
     /* No live frontend, toolstack gone: never stuck in Closing. */
     if (v->backend == XENBUS_CLOSING && !alive && v->frontend <= XENBUS_CLOSED &&
         !(v->facts & (XENBUS_BUSY)))
@@ -161,9 +166,19 @@ static void test_attach(void)
     test_run(&v, ""); /* libxl waits for exactly InitWait, then runs the script */
     v.facts |= XENBUS_HOTPLUG;
     test_run(&v, "connect announce");
-    v.frontend = XENBUS_CONNECTED;
-    test_run(&v, "");
     CU_ASSERT_EQUAL(v.backend, XENBUS_CONNECTED);
+}
+
+static void test_attach_ahead(void)
+{
+    struct xenbus_view v = {1, 1, XENBUS_ONLINE | XENBUS_HOTPLUG | XENBUS_AHEAD};
+
+    test_run(&v, "open publish");
+    /* Else it never gets to InitWait; the toolstack gives up. */
+    v = (struct xenbus_view){1, 1, XENBUS_ONLINE | XENBUS_AHEAD | XENBUS_FAILED | XENBUS_HELD};
+    test_run(&v, "");
+    v = (struct xenbus_view){1, XENBUS_CLOSING, XENBUS_AHEAD | XENBUS_FAILED | XENBUS_HELD};
+    test_run(&v, "release shut");
 }
 
 static void test_grown(void)
@@ -361,6 +376,7 @@ int suite_xenbus(void)
     static const CU_TestInfo tests[] = {
         {"every view keeps the promises", test_all_views},
         {"attach", test_attach},
+        {"attach where the volume comes first", test_attach_ahead},
         {"a frontend that does not wait", test_hasty},
         {"a disk that grows", test_grown},
         {"close and reopen keeps the volume", test_reopen},

@@ -122,4 +122,4 @@ check daemon-stops daemon_stop
 check device-closed closed "$device"
 check kernel-log kernel_log_clean
 sync
-say "absent blockpool $seed"
+report "absent blockpool $seed"

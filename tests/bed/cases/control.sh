@@ -42,4 +42,4 @@ guest_results pvh
 check pvh-end guest_said pvh end
 check kernel-log kernel_log_clean
 sync
-say "present control $seed"
+report "present control $seed"

@@ -48,4 +48,4 @@ check again-end guest_said demo2 end
 story "The next start is pristine: no marker on root, xvdb or swap."
 check daemon-stops daemon_stop
 sync
-say "absent demo-guest $seed"
+report "absent demo-guest $seed"

@@ -13,7 +13,7 @@
 #   epsilon  is at work when the power is cut; then only the disks are searched
 # Second boot, without that: the key dies and buffers are wiped all the same; what else remains is counted
 #   zeta     loses its worker, likewise
-#   leaky    has a worker that wipes nothing and leaves its key in malloc's memory: it must be found
+#   leaky    has a worker that wipes nothing and leaves copies of its key and of plaintext: they must be found
 # Each has a marker and a key of its own, so one search tells what of whom remains. The first four are there at
 # once and then end, so that no guest that starts later covers what an earlier one left; zeta is looked for before
 # leaky comes. In the long form there is a search after each ending, and zeta's boot has a power-off and a destroyed
@@ -79,9 +79,9 @@ remains() {
 # strangers LABEL: schedules of keys that nobody told us
 strangers() { awk '$1 == "sum" && $3 ~ /^unknown-/ { print $3 }' "$answers/$1" | sort; }
 
-# looked_for LABEL NAME: what the host searched for of it: all four, or it was not told of some
+# looked_for LABEL NAME: what the host searched for of it: all five, or it was not told of some
 looked_for() {
-	awk '$1 == "sum" && $3 == name && $2 ~ /^(marker|marker-piece|key|key-piece)$/ { print $2 }' name="$2" \
+	awk '$1 == "sum" && $3 == name && $2 ~ /^(marker|marker-piece|key|key-piece|schedule)$/ { print $2 }' name="$2" \
 		"$answers/$1" | sort | xargs
 }
 # nothing_remains LABEL NAME...: of those, whose endings are said; and no schedule of a key that nobody told us
@@ -90,7 +90,7 @@ nothing_remains() {
 	local label=$1 g
 	shift
 	for g in "$@"; do
-		is "$label-looked-for-$g" "$(looked_for "$label" "$g")" "key key-piece marker marker-piece"
+		is "$label-looked-for-$g" "$(looked_for "$label" "$g")" "key key-piece marker marker-piece schedule"
 		is "$label-nothing-after-${ending[$g]}" "$(remains "$label" "$g")" ""
 	done
 	is "$label-schedules-of-strangers" "$(strangers "$label" | xargs)" ""
@@ -275,7 +275,7 @@ counted() {
 
 # What our own wiping and memfd_secret are for. Saved registers and stacks, pieces, are the kernel's to clear
 wiped_by_ours() { # NAME
-	is "$1-looked-for" "$(looked_for "$1" "$1")" "key key-piece marker marker-piece"
+	is "$1-looked-for" "$(looked_for "$1" "$1")" "key key-piece marker marker-piece schedule"
 	for kind in key schedule marker; do is "$1-no-$kind-though-nothing-clears" "$(found "$1" "$kind" "$1")" 0; done
 }
 

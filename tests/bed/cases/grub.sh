@@ -99,4 +99,4 @@ is event-channels "$(event_channels)" "$channels"
 check kernel-log kernel_log_clean
 rm -r "$dir"
 sync
-say "absent grub $seed"
+report "absent grub $seed"

@@ -1,12 +1,13 @@
 # shellcheck shell=bash disable=SC2153 # SEED is the run's, seed the case's
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# hotplug - a disk comes and goes 50 times in a guest whose other disks are under load; and it goes while it
+# hotplug - a disk comes and goes, 12 times, in the long form 50, in a guest whose other disks are under load; and it goes while it
 # is mounted: when asked for, and when the guest does not answer (xl gives up); and by force, in mid-I/O. Nothing
 # is left.
 
 seed=$SEED-hotplug
-count=50
+count=12
+[ -z "$LONG" ] || count=50
 devid=51744 # xvdc
 guest_config hotplug 256 hotplug "bed.size=rounds-$count bed.seed=$seed" \
 	"$(ephemeral xvda "$BED/bases/root.img")" "$(ephemeral xvdb blank:64M)"

@@ -119,4 +119,4 @@ is event-channels "$(event_channels)" "$channels"
 check kernel-log kernel_log_clean
 rm -r "$dir"
 sync
-say "absent hvm $seed"
+report "absent hvm $seed"

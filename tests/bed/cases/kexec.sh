@@ -32,4 +32,4 @@ is event-channels "$(event_channels)" "$channels"
 check kernel-log kernel_log_clean
 rm "$base"
 sync
-say "absent kexec $seed"
+report "absent kexec $seed"

@@ -167,4 +167,4 @@ is event-channels "$(event_channels)" "$channels"
 check pool-removed remove_pool
 check kernel-log kernel_log_clean
 sync
-say "absent pools $seed"
+report "absent pools $seed"

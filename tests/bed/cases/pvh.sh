@@ -15,7 +15,7 @@ root=/bed/bases/root.img
 data=/bed/bases/data.img
 seed=$SEED-pvh
 size=short
-raw=320M btrfs=160M swap=256M
+raw=320M btrfs=136M swap=256M
 if [ -n "$LONG" ]; then size=long raw=1G btrfs=1G swap=512M; fi
 
 alpha_disks=("$(ephemeral xvda "$root")" "$(ephemeral xvdb "$data")" "$(ephemeral xvdc "blank:$swap")"
@@ -196,5 +196,5 @@ is no-listing "$(xl list | tail -n +3 | wc -l)" 0
 check kernel-log-after-all kernel_log_clean
 sync
 for g in '' -beta -gamma -delta -epsilon; do
-	say "absent pvh$g $seed$g"
+	report "absent pvh$g $seed$g"
 done

@@ -50,4 +50,4 @@ is event-channels "$(event_channels)" "$channels"
 check kernel-log kernel_log_clean
 rm "$base" "$base.kept"
 sync
-say "absent softreset $seed"
+report "absent softreset $seed"

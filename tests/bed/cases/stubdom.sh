@@ -1,23 +1,15 @@
-# shellcheck shell=bash disable=SC2153 # SEED is the run's, seed the case's
+# shellcheck shell=bash disable=SC2153,SC2034 # SEED is the run's, seed the case's; what pair.sh needs
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # stubdom - HVM guests whose device model runs in a stub domain, set up as sys-net and sys-usb are in Qubes OS: kernel
 # and initramfs on a read-only disk of the kernel's blkback, all other disks ephemeral. Both domains have them at
-# once, as doors onto the same volumes. The stub domain crashes, the guest is destroyed, both go at once; and domains
-# that only say they belong to the guest get nothing.
+# once, as doors onto the same volumes. The stub domain crashes, then the guest is destroyed; in the long form others are
+# destroyed at work, and both at once; and domains that only say they belong to the guest get nothing.
 
+. "$BED/pair.sh"
 seed=$SEED-stubdom
 dir=/var/lib/stubdom
 mkdir -p "$dir"
-
-# The disk of kernels: what the stub domain's qemu is told to load. libxl cannot emulate a read-only disk among the
-# first four; the fifth is there by PV drivers alone.
-make_kernels() {
-	mkdir -p "$dir/kernels"
-	cp "$BED/vmlinuz" "$BED/guest.cpio" "$dir/kernels"
-	truncate -s 64M "$dir/kernels.img"
-	mke2fs -q -t ext4 -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$dir/kernels" "$dir/kernels.img"
-}
 
 # stubdom_config NAME: the documented example with the paths here. The guest waits for no device that nobody serves.
 stubdom_config() {
@@ -29,48 +21,8 @@ stubdom_config() {
 	cp -n "$BED/bed-block" /etc/xen/scripts/bed-block
 }
 
-node() { xenstore-read "/local/domain/$1/$2"; }
-stub_of() { node "$1" image/device-model-domid; }
 backend() { xenstore-read "/local/domain/0/backend/vbd3/$1/$2" 2>/dev/null; }
 connected() { [ "$(backend "$1" "$2/state")" = 4 ]; }
-
-# order COMMAND...: to the stub domain, see guest/stub.sh; what it answers is in $answer. give waits for no answer.
-answered() { [ "$(node "$stub" data/answer | cut -d' ' -f1)" = "$orders" ]; }
-give() {
-	orders=$((orders + 1))
-	xenstore-write "/local/domain/$stub/data/order" "$orders $*"
-}
-order() {
-	give "$@"
-	wait_for 60 "the stub domain to $*" answered || return 1
-	answer=$(node "$stub" data/answer | cut -d' ' -f2-)
-}
-
-# ask COMMAND...: the same to the guest, see guest/stubdom.sh
-ask() {
-	asked=$((asked + 1))
-	guest_tell "$guest" "$asked $*"
-	wait_for 60 "the guest to $*" guest_said "$guest" "did $asked " || return 1
-	answer=$(tr -d '\r' <"$(guest_log "$guest")" | sed -n "s/^GUEST: did $asked //p")
-}
-gets() {
-	local wanted=$1
-	shift
-	"$@" || return 1
-	[ "$answer" = "$wanted" ] || { echo "$*: got '$answer', expected '$wanted'"; return 1; }
-}
-
-# Both ways, a block of a disk: what one has written the other reads at once. WORD fills a block.
-sum_of() { yes "$1" | head -c 4096 | sha256sum | cut -c1-16; }
-to_and_fro() {
-	local disk=$1 block=$2 round
-	for round in 1 2 3 4 5 6; do
-		gets 0 ask write "$disk" "$block" "guest$round" &&
-			gets "$(sum_of "guest$round")" order read "$disk" "$block" &&
-			gets 0 order write "$disk" "$block" "stub$round" &&
-			gets "$(sum_of "stub$round")" ask read "$disk" "$block" || return 1
-	done
-}
 
 # The guest's loads, which verify, go on
 moves() {
@@ -177,19 +129,21 @@ check crash-same-worker [ "$(workers | xargs)" = "$pids" ]
 check crash-destroy xl destroy crashing
 all_gone
 
-start_pair destroyed
-check destroyed-loads moves
-check destroyed-destroy xl destroy destroyed
-all_gone
+if [ -n "$LONG" ]; then
+	start_pair destroyed
+	check destroyed-loads moves
+	check destroyed-destroy xl destroy destroyed
+	all_gone
 
-start_pair parted
-check parted-loads moves
-xl destroy "$stub" &
-stub_destroyer=$!
-check parted-destroy xl destroy parted
-wait "$stub_destroyer" || true
-check parted-gone guest_gone parted
-all_gone
+	start_pair parted
+	check parted-loads moves
+	xl destroy "$stub" &
+	stub_destroyer=$!
+	check parted-destroy xl destroy parted
+	wait "$stub_destroyer" || true
+	check parted-gone guest_gone parted
+	all_gone
+fi
 
 check daemon-stops daemon_stop
 check bases-closed closed "$BED/bases/"
@@ -197,4 +151,4 @@ is event-channels "$(event_channels)" "$channels"
 check kernel-log kernel_log_clean
 rm -r "$dir"
 sync
-say "absent stubdom $seed"
+report "absent stubdom $seed"

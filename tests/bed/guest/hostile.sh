@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # variables of guest/init
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# hostile.sh - in the guest: every row of hostile.tbl that a real guest can play, on disks that no driver of
+# hostile.sh - in the guest: the rows of hostile.tbl that rows.awk picks, on disks that no driver of
 # the kernel's has; then requests without end, until dom0 destroys the guest.
 #   xvda  the Debian root   xvdb to xvde  rings that lie   xvdf  without write access
 
@@ -25,7 +25,9 @@ play() {
 		--where xen --scale 20 --readonly $readonly_disk $(printf -- '--disk %s ' $disks) "$@"
 }
 hold ready
-play | while read -r line; do say "$line"; done
+rows=$(awk -v size="$size" -f /run/bed/rows.awk /run/bed/hostile/hostile.tbl | sed 's/ *|.*//')
+# shellcheck disable=SC2086 # a list
+play $rows | while read -r line; do say "$line"; done
 say played
 hold again
 play endless-writes | while read -r line; do say "$line"; done

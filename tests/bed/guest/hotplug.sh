@@ -47,7 +47,7 @@ check every-round rounds
 check loads-went-on loads_run
 loads_moved() {
 	echo "xvda $((($(moved xvda) - before) / 2048)) MiB, xvdb $((($(moved xvdb) - before_b) / 2048)) MiB"
-	[ $(($(moved xvda) - before)) -gt 4096 ] && [ $(($(moved xvdb) - before_b)) -gt 4096 ]
+	[ $(($(moved xvda) - before)) -gt $((rounds * 82)) ] && [ $(($(moved xvdb) - before_b)) -gt $((rounds * 82)) ]
 }
 check loads-moved loads_moved
 cat /tmp/check.out

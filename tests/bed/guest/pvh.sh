@@ -8,7 +8,7 @@
 
 case $size in
 long) fio_size=256M rounds=4 swap_mb=192 discard_mb=64 ;;
-*) fio_size=24M rounds=1 swap_mb=48 discard_mb=16 ;;
+*) fio_size=8M rounds=1 swap_mb=32 discard_mb=8 ;;
 esac
 marker_at=$((256 << 20)) # bytes into xvdd, behind what fio uses
 

@@ -30,6 +30,10 @@ static uint64_t number(const char *text)
     uint64_t value = strtoull(text, &end, 0);
     unsigned shift = *end == 'k' ? 10 : *end == 'm' ? 20 : *end == 'g' ? 30 : 0;
 
+    if (end == text || *(shift ? end + 1 : end)) {
+        fprintf(stderr, "fxfront: %s is no number: digits, then k, m or g\n", text);
+        exit(2);
+    }
     return value << shift;
 }
 

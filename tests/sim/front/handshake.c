@@ -45,7 +45,7 @@ static uint64_t read_number(struct front *front, const char *key, uint64_t other
     return value;
 }
 
-/* A guest's xenbus has one client at a time; others of the same guest go through dom0's socket. */
+/* Without its own xenbus a frontend goes through dom0's socket, where nothing is below its folder. */
 int front_find(struct front *front)
 {
     const char *domid = getenv("XENSTORED_PATH") ? NULL : getenv("FAKEXEN_DOMID");

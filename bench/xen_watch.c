@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * xen-watch DOMID TTY: what all domains have had of the CPUs at each mark that a guest sets on its console.
+ *
+ * The guest says "GUEST: mark WORDS" and waits for a line.  For each: a line with the time, each domain's CPU
+ * time, both in nanoseconds, and WORDS; then the guest goes on.  So nobody asks in a loop meanwhile, whose
+ * CPU time would be in what is measured.  Ends with "GUEST: end", or with the guest.
+ *
+ * Bound to one release of Xen by libxenctrl, as ephem-guard is.
+ */
+#include <errno.h>
+#include <error.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xenctrl.h>
+
+#define WATCH_DOMAINS 64
+
+static const char watch_mark[] = "GUEST: mark ";
+static const char watch_end[] = "GUEST: end";
+
+static void watch_show(xc_interface *xc, const char *words)
+{
+    xc_domaininfo_t domains[WATCH_DOMAINS];
+    struct timespec now;
+
+    int count = xc_domain_getinfolist(xc, 0, WATCH_DOMAINS, domains);
+    if (count < 0)
+        error(1, errno, "the domains cannot be listed");
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    printf("%" PRIu64, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+    for (int i = 0; i < count; i++)
+        printf(" %u:%" PRIu64, domains[i].domain, domains[i].cpu_time);
+    printf(" %s\n", words);
+    fflush(stdout);
+}
+
+/* Whether the guest is still there. */
+static bool watch_lives(xc_interface *xc, uint32_t domid)
+{
+    xc_domaininfo_t info;
+
+    return xc_domain_getinfolist(xc, domid, 1, &info) == 1 && info.domain == domid &&
+           !(info.flags & (XEN_DOMINF_dying | XEN_DOMINF_shutdown));
+}
+
+int main(int argc, char **argv)
+{
+    char *line = NULL, *end;
+    size_t room = 0;
+
+    if (argc != 3)
+        error(2, 0, "usage: xen-watch DOMID TTY");
+    unsigned long domid = strtoul(argv[1], &end, 10);
+    if (*end || domid >= 0x7ff0)
+        error(2, 0, "%s: is no domain's number", argv[1]);
+    xc_interface *xc = xc_interface_open(NULL, NULL, 0);
+    if (!xc)
+        error(1, errno, "Xen cannot be asked: run it as root, in dom0");
+    int fd = open(argv[2], O_RDWR | O_NOCTTY | O_CLOEXEC);
+    FILE *tty = fd < 0 ? NULL : fdopen(fd, "r");
+    if (!tty)
+        error(1, errno, "%s", argv[2]);
+    while (getline(&line, &room, tty) > 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        char *mark = strstr(line, watch_mark);
+        if (strstr(line, watch_end))
+            break;
+        if (!mark)
+            continue;
+        watch_show(xc, mark + strlen(watch_mark));
+        if (write(fd, "\n", 1) != 1)
+            error(1, errno, "%s", argv[2]);
+    }
+    if (ferror(tty) && watch_lives(xc, (uint32_t)domid))
+        error(1, errno, "%s", argv[2]);
+    free(line);
+    fclose(tty);
+    xc_interface_close(xc);
+    return EXIT_SUCCESS;
+}
