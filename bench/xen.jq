@@ -17,7 +17,7 @@ def suffix(backend): backend | if index("+") then .[index("+"):] else "" end;
     dom0_us: (map((.dom0_ns - $mark) / .requests / 1000) | median),
     store_us: (map(.store_ns / .requests / 1000) | median)})) as $rows |
 ["", "+disk", "+slow"] as $stores |
-([$stores[] as $store | ["plain", "qubes", "qubes4k", "snapshot", "qcow2", "dir", "dir-off", "dir-qubes", "block", "ram", "ram-off", "stubdom"][] | . + $store]) as $order |
+([$stores[] as $store | ["plain", "qubes", "qubes4k", "snapshot", "qcow2", "dir", "dir-off", "dir-qubes", "block", "block-off", "ram", "ram-off", "stubdom"][] | . + $store]) as $order |
 ["base-read", "base-sequential", "first-write", "first-sequential", "write-qd32", "read-qd32", "write-qd1", "read-qd1",
     "write-fsync", "write-sequential", "read-sequential"] as $loads |
 def row(backend; load): $rows | map(select(.backend == backend and .load == load)) | first;

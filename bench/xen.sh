@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What a guest gets from its disk with other backends and with ours, on real Xen: the case `bench` of the
-# bed (tests/bed/cases/bench.sh says what is compared, tests/bed/guest/bench.sh with which loads).  It runs in
-# the bed, where a nanosecond is an instruction; in a dom0 it refuses.
+# bed (tests/bed/cases/bench.sh says what is compared, tests/bed/guest/bench.sh with which loads).  In a dom0 it
+# runs on that, beside what is there; elsewhere in the bed, where a nanosecond is an instruction.
 #
-#   bench/xen.sh               BACKENDS="plain dir ..."  STORES="memory disk slow"  LONG=1  B=build  OUT=build/bench/xen
+#   bench/xen.sh               BACKENDS="plain dir ..."  STORES="memory disk slow"  SCALE=4  LONG=1  B=build  OUT=build/bench/xen
 #   bench/xen.sh --read FILE   reads what an earlier run has left
 #
+# SCALE is how many times 64 MiB the volumes have, 4 in a dom0 and always 1 in the bed, and how much longer loads are.
 # Without AES instructions there are no figures.  OUT has the lines as they came, OUT.json each load of each
 # backend; what is printed: requests a second and as a multiple of plain's, CPU time of dom0 (and of a storage
 # domain) a request in microseconds, by load; then the targets, met or not.
@@ -18,17 +19,31 @@ B=${B:-build}
 OUT=${OUT:-$B/bench/xen}
 export BENCH_BACKENDS=${BACKENDS:-} BENCH_STORES=${STORES:-}
 
-measure() {
-    mkdir -p "$(dirname "$OUT")"
-    if grep -qs control_d /proc/xen/capabilities; then
-        # Its names of domains, dm devices and directories are fixed, and it takes them for its own.
-        echo "bench: not in a dom0 yet: the names it uses (domain store, dm bench-*, /var/lib/bench) may be this host's: run it where there is no Xen, in the bed" >&2
-        exit 1
-    else
-        rm -rf "$B/bench/bed"
-        BED_LIMIT=${BED_LIMIT:-9000} BED_OUT=$B/bench/bed make --no-print-directory check-xen CASES=bench
-        cp "$B"/bench/bed/run*/logs/bed/bench "$OUT"
-    fi
+in_dom0() { grep -qs control_d /proc/xen/capabilities; }
+
+# What cannot be measured on this dom0 is not, and said to be so
+here() {
+    local all=${BACKENDS:-plain qubes qubes4k snapshot qcow2 dir dir-off dir-qubes block ram ram-off stubdom} backend some=
+    for backend in $all; do
+        if [ "$backend" = qcow2 ] && ! command -v qemu-img >/dev/null; then
+            echo "bench: qcow2 is not measured: qemu-img is not there" >&2
+        elif [ "$backend" = stubdom ] && [ ! -e "$B/stubdom/initramfs" ]; then
+            echo "bench: stubdom is not measured: there is no image, see 'make stubdom'" >&2
+        else
+            some="$some $backend"
+        fi
+    done
+    make --no-print-directory B="$B" all "$B/bench/xen-watch"
+    BENCH_BACKENDS=$some BENCH_SCALE=${SCALE:-4} BENCH_OUT=$(readlink -m "$OUT") BENCH_WATCH=$(readlink -m "$B/bench/xen-watch") \
+        BUILD=$(readlink -m "$B") tests/bed/here.sh bench
+}
+
+in_bed() {
+    local status=0
+    rm -rf "$B/bench/bed"
+    BED_LIMIT=${BED_LIMIT:-9000} BED_OUT=$B/bench/bed make --no-print-directory check-xen CASES=bench || status=$?
+    cp "$B"/bench/bed/run*/logs/bed/bench "$OUT"
+    return "$status"
 }
 
 # A mark's time and CPU times less those of the one before, where that began the same load.
@@ -53,8 +68,18 @@ starts() {
     jq -R 'split(" ") | select(.[0] == "start") | {backend: .[1], load: "start", steps_ns: .[2] | tonumber, ready_ns: .[3] | tonumber}' "$OUT"
 }
 
-if [ "${1:-}" = --read ]; then OUT=$2; else measure; fi
+status=0
+if [ "${1:-}" = --read ]; then
+    OUT=$2
+else
+    mkdir -p "$(dirname "$OUT")"
+    rm -f "$OUT"
+    if in_dom0; then here || status=$?; else in_bed || status=$?; fi
+fi
+[ -s "$OUT" ] || { echo "bench: no figures: see above" >&2; exit 1; }
 { rows; starts; } | jq -c . >"$OUT.json"
 [ -s "$OUT.json" ] || { echo "bench: no figures: see above" >&2; exit 1; }
 jq -L bench -rs -f bench/xen.jq "$OUT.json" |
     awk -F '|' 'NF > 1 { printf "%-18s %-14s", $1, $2; for (i = 3; i <= NF; i++) printf "%10s", $i; print ""; next } { print }'
+[ "$status" = 0 ] || echo "bench: something failed, see above: what is shown is the rest" >&2
+exit "$status"

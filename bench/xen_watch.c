@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * xen-watch DOMID TTY: what all domains have had of the CPUs at each mark that a guest sets on its console.
+ * xen-watch DOMID TTY DIR: what all domains have had of the CPUs at each mark that a guest sets on its console.
+ * xen-watch: the time on the same clock, nanoseconds since this machine was started.
  *
  * The guest says "GUEST: mark WORDS" and waits for a line.  For each: a line with the time, each domain's CPU
  * time, both in nanoseconds, and WORDS; then the guest goes on.  So nobody asks in a loop meanwhile, whose
- * CPU time would be in what is measured.  Ends with "GUEST: end", or with the guest.
+ * CPU time would be in what is measured.  What is dirty in the file system of DIR is written back after the time
+ * was taken and before the CPU times are: no load pays for the one before, and what a load has left to be
+ * written is in its CPU time, though not in its rate.  Ends with "GUEST: end", or with the guest.
  *
  * Bound to one release of Xen by libxenctrl, as ephem-guard is.
  */
@@ -26,16 +29,24 @@
 static const char watch_mark[] = "GUEST: mark ";
 static const char watch_end[] = "GUEST: end";
 
-static void watch_show(xc_interface *xc, const char *words)
+static uint64_t watch_clock(void)
 {
-    xc_domaininfo_t domains[WATCH_DOMAINS];
     struct timespec now;
 
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void watch_show(xc_interface *xc, int dir, const char *words)
+{
+    xc_domaininfo_t domains[WATCH_DOMAINS];
+
+    printf("%" PRIu64, watch_clock());
+    if (syncfs(dir))
+        error(1, errno, "what is dirty cannot be written back");
     int count = xc_domain_getinfolist(xc, 0, WATCH_DOMAINS, domains);
     if (count < 0)
         error(1, errno, "the domains cannot be listed");
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    printf("%" PRIu64, (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
     for (int i = 0; i < count; i++)
         printf(" %u:%" PRIu64, domains[i].domain, domains[i].cpu_time);
     printf(" %s\n", words);
@@ -56,14 +67,21 @@ int main(int argc, char **argv)
     char *line = NULL, *end;
     size_t room = 0;
 
-    if (argc != 3)
-        error(2, 0, "usage: xen-watch DOMID TTY");
+    if (argc == 1) {
+        printf("%" PRIu64 "\n", watch_clock());
+        return EXIT_SUCCESS;
+    }
+    if (argc != 4)
+        error(2, 0, "usage: xen-watch [DOMID TTY DIR]");
     unsigned long domid = strtoul(argv[1], &end, 10);
     if (*end || domid >= 0x7ff0)
         error(2, 0, "%s: is no domain's number", argv[1]);
     xc_interface *xc = xc_interface_open(NULL, NULL, 0);
     if (!xc)
         error(1, errno, "Xen cannot be asked: run it as root, in dom0");
+    int dir = open(argv[3], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        error(1, errno, "%s", argv[3]);
     int fd = open(argv[2], O_RDWR | O_NOCTTY | O_CLOEXEC);
     FILE *tty = fd < 0 ? NULL : fdopen(fd, "r");
     if (!tty)
@@ -75,7 +93,7 @@ int main(int argc, char **argv)
             break;
         if (!mark)
             continue;
-        watch_show(xc, mark + strlen(watch_mark));
+        watch_show(xc, dir, mark + strlen(watch_mark));
         if (write(fd, "\n", 1) != 1)
             error(1, errno, "%s", argv[2]);
     }
@@ -83,6 +101,7 @@ int main(int argc, char **argv)
         error(1, errno, "%s", argv[2]);
     free(line);
     fclose(tty);
+    close(dir);
     xc_interface_close(xc);
     return EXIT_SUCCESS;
 }

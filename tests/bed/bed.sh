@@ -128,13 +128,11 @@ install_guard() {
 # What tells the CPU time of domains is bound to a release of Xen, too; and dom0 has nothing that makes an overlay
 install_bench() {
 	local made=$BUILD/bed-guard
-	[[ " $CASES " = *" bench "* ]] || return 0
+	[[ " $CASES " =~ " bench "|" here " ]] || return 0
 	make -C "$top" B="$made" SANITIZE= XEN_DEV="$("$bed/xen-dev.sh")" "$made/bench/xen-watch" >"$run/bench.log" 2>&1 ||
 		{ cat "$run/bench.log"; die "xen-watch cannot be built for the bed's Xen"; }
 	install -D -m 755 "$made/bench/xen-watch" "$1/install/usr/lib/blkback-ephem-tests/xen-watch"
-	qemu-img create -q -u -f qcow2 -b /dev/shm/bench/base -F raw "$1/bench.memory.qcow2" 64M
-	qemu-img create -q -u -f qcow2 -b /var/lib/bench-disk/base -F raw "$1/bench.disk.qcow2" 64M
-	qemu-img create -q -u -f qcow2 -b /var/lib/bench-slow/base -F raw "$1/bench.slow.qcow2" 64M
+	qemu-img create -q -u -f qcow2 -b base -F raw "$1/bench.qcow2" 64M
 }
 
 # What a user of dom0's release would install, with the page that says how

@@ -16,7 +16,7 @@ BED=${BED:-/bed}
 . "$BED/run.env"
 : "${BED_CONSOLE:=/dev/console}" "${LOGS:=/var/log/bed}" "${RUN:=/run/blkback-ephem}"
 : "${POOL:=/var/lib/blkback-ephem/pool}" "${STATE:=/var/lib/blkback-ephem}" "${PROGRAMS:=/usr/sbin}" "${SCRIPT:=block-ephem}"
-: "${WORKER:=/usr/libexec/blkback-ephem/blkback-ephem}"
+: "${CONFIG:=/etc/blkback-ephem}" "${WORKER:=/usr/libexec/blkback-ephem/blkback-ephem}"
 RESULTS=$LOGS/results
 CONTROL=$RUN/control.sock
 DAEMON_LOG=$LOGS/daemon.log
@@ -239,7 +239,8 @@ status_number() { ephemctl status "$1" --json | sed -n "s/.*\"$2\": *\([0-9]*\).
 daemon_up() { [ -S "$CONTROL" ] && ephemctl list; }
 daemon_start() {
 	[ -x "$PROGRAMS/blkback-ephemd" ] || { echo "no blkback-ephemd in this image"; return 1; }
-	"$PROGRAMS/blkback-ephemd" --pool "dir:$POOL" --worker "$WORKER" --run-dir "$RUN" --state-dir "$STATE" "$@" \
+	"$PROGRAMS/blkback-ephemd" --pool "dir:$POOL" --worker "$WORKER" --run-dir "$RUN" --state-dir "$STATE" \
+		--config-dir "$CONFIG" "$@" \
 		</dev/null >>"$DAEMON_LOG" 2>&1 &
 	DAEMON=$!
 	wait_for 20 "the daemon" daemon_up
@@ -377,7 +378,7 @@ run_case() {
 	rm -f "$FAILED"
 	touch "$LOGS/begun"
 	if [ -e "$BED/cases/$case.sh" ]; then
-		timeout -k 10 "$CASE_LIMIT" bash -eu -c ". $BED/lib.sh; case=$case; . $BED/cases/$case.sh" \
+		timeout -k 120 "$CASE_LIMIT" bash -eu -c ". $BED/lib.sh; case=$case; . $BED/cases/$case.sh" \
 			</dev/null >"$LOGS/$case.log" 2>&1 ||
 			fail ended "status $? (124: limit of $CASE_LIMIT virtual s)" >/dev/null
 	else

@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # variables of guest/init
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# bench.sh - in the guest: what xvdb, 64 MiB over a base, does for fio. Dom0 takes the time at each mark.
+# bench.sh - in the guest: what xvdb, 64 MiB over a base, does for fio; with bed.scale=N it is N times as large, and
+# what may be repeated is N times longer besides. Dom0 takes the time at each mark.
 #
 #   0 to 16 MiB: read from the base, then written for the first time, then again and again
 #   16 to 48: the same in order, 64 KiB at a time      48 to 64: read in order from the base
@@ -32,7 +33,8 @@ load() {
 		mark end "$name" failed
 	fi
 }
-many=4096 few=1024 rounds=3
+many=$((4096 * scale)) few=$((1024 * scale * scale)) longer=$((4096 * scale * scale)) rounds=3
+part=$((16 * scale))M half=$((32 * scale))M
 [ "$size" != long ] || rounds=5
 
 fio --version >/tmp/version # and its libraries are in memory
@@ -40,17 +42,17 @@ dd if=/dev/xvdb of=/dev/null bs=4096 count=1 iflag=direct status=none
 mark ready
 mark begin idle
 mark end idle 0 0 0 0 0
-load base-read randread 4096 32 0 16M --io_size=$((many * 4096))
-load base-sequential read 65536 16 48M 16M
-load first-write randwrite 4096 32 0 16M --io_size=$((many * 4096))
-load first-sequential write 65536 16 16M 32M
+load base-read randread 4096 32 0 "$part" --io_size=$((many * 4096))
+load base-sequential read 65536 16 $((48 * scale))M "$part"
+load first-write randwrite 4096 32 0 "$part" --io_size=$((many * 4096))
+load first-sequential write 65536 16 "$part" "$half"
 for ((round = 1; round <= rounds; round++)); do
-	load write-qd32 randwrite 4096 32 0 16M --io_size=$((many * 4096))
-	load read-qd32 randread 4096 32 0 16M --io_size=$((many * 4096))
-	load write-qd1 randwrite 4096 1 0 16M --io_size=$((few * 4096))
-	load read-qd1 randread 4096 1 0 16M --io_size=$((few * 4096))
-	load write-fsync randwrite 4096 1 0 16M --io_size=$((few * 4096 / 2)) --fsync=1
-	load write-sequential write 65536 16 16M 32M
-	load read-sequential read 65536 16 16M 32M
+	load write-qd32 randwrite 4096 32 0 "$part" --io_size=$((longer * 4096))
+	load read-qd32 randread 4096 32 0 "$part" --io_size=$((longer * 4096))
+	load write-qd1 randwrite 4096 1 0 "$part" --io_size=$((few * 4096))
+	load read-qd1 randread 4096 1 0 "$part" --io_size=$((few * 4096))
+	load write-fsync randwrite 4096 1 0 "$part" --io_size=$((512 * scale * 4096)) --fsync=1
+	load write-sequential write 65536 16 "$part" "$half" --io_size=$((32 * scale * scale))M
+	load read-sequential read 65536 16 "$part" "$half" --io_size=$((32 * scale * scale))M
 done
 pass loads
