@@ -43,10 +43,11 @@ check bench-leaves-nothing nothing_left
 check bench-leaves-others strangers
 
 # In the middle of a load, on the slow disk
+loads_now() { grep -qs "begin base-read" /var/lib/bench-*/marks; }
 domain_named() { xl list | grep -q "^bench-[0-9a-f]*-$1 "; }
 bench "qubes" slow >/tmp/here/ended.out 2>&1 &
 check bench-again wait_for 300 "a guest" domain_named qubes
-check bench-loads wait_for 300 "a load" grep -qs 'begin base-read' /var/lib/bench-*/marks
+check bench-loads wait_for 300 "a load" loads_now
 pkill -TERM -f '^/bin/bash .*/here.sh bench'
 ended=0
 wait $! || ended=$?
