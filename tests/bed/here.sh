@@ -52,10 +52,11 @@ END
 . "$BED/lib.sh"
 [ -z "$stopped" ] || exit 1
 mkfifo "$BED/console"
-sed -u 's/^BED: [0-9]* \(pass\|fail\) /\1 /; s/^BED: /bed: /; s/^fail /FAIL /' <"$BED/console" &
+(trap '' INT TERM HUP && exec sed -u 's/^BED: [0-9]* \(pass\|fail\) /\1 /; s/^BED: /bed: /; s/^fail /FAIL /') <"$BED/console" &
 shown=$!
-exec 3>"$BED/console"
-run_case "$case" 3>&- &
+exec 3<>"$BED/console"
+# It stays until the case has put all away, whoever of us is told to end
+{ trap : INT TERM HUP && run_case "$case"; } 3>&- &
 runner=$!
 while kill -0 "$runner" 2>/dev/null; do wait "$runner" || true; done
 exec 3>&-
