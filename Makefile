@@ -14,7 +14,7 @@
 # make stubdom     the storage domain's image, in build/stubdom/; STUBDOM_KERNEL=, STUBDOM_MODULES= of another kernel
 # make check-stubdom  two builds of it are the same, and nothing is in it that should not be
 # make bench       the ring door under load, and our NBD door beside its peers
-# make bench-xen   what a guest gets with the kernel's blkback, qemu and ours, on real Xen; BACKENDS="plain dir" some
+# make bench-xen   what a guest gets with the kernel's blkback, qemu and ours, on real Xen, this dom0's or the bed's; BACKENDS="plain dir" some, SCALE=4
 # make bench-newer the ring path with the OpenSSL of Debian trixie beside this machine's
 # make bench-check whether a request has become dearer, in instructions; UPDATE=1: what is counted becomes the baseline
 # make deps        only installs what is missing
