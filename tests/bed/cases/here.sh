@@ -37,8 +37,9 @@ echo mine >/var/lib/bench/file
 echo "no such line" >/etc/blkback-ephem/blkback-ephem.conf
 modprobe dm-mod
 dmsetup create --noudevsync --noudevrules bench-volume --table "0 8 zero"
-check bench bench "plain qubes dir" memory
+check bench bench "plain qubes qcow2 dir" memory
 for backend in plain qubes dir; do check "bench-$backend" [ "$(loads_of "$backend")" = 25 ]; done
+is bench-without-qemu-img "$(loads_of qcow2)" 0
 check bench-leaves-nothing nothing_left
 check bench-leaves-others strangers
 
@@ -56,4 +57,5 @@ cat /tmp/here/ended.out
 check ended-leaves-nothing nothing_left
 check ended-leaves-others strangers
 check goes dmsetup remove --noudevsync --retry bench-volume
+rm -r /var/lib/bench /etc/blkback-ephem/blkback-ephem.conf # the next case's daemon would refuse it
 check no-domain-left [ "$(xl list | tail -n +3 | wc -l)" = 0 ]
