@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * xen-watch DOMID TTY DIR: what all domains have had of the CPUs at each mark that a guest sets on its console.
- * xen-watch: the time on the same clock, nanoseconds since this machine was started.
+ * xen-watch: the time on the same clock, in nanoseconds.
  *
  * The guest says "GUEST: mark WORDS" and waits for a line.  For each: a line with the time, each domain's CPU
  * time, both in nanoseconds, and WORDS; then the guest goes on.  So nobody asks in a loop meanwhile, whose
@@ -19,29 +19,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <xenctrl.h>
+
+#include "util.h"
 
 #define WATCH_DOMAINS 64
 
 static const char watch_mark[] = "GUEST: mark ";
 static const char watch_end[] = "GUEST: end";
 
-static uint64_t watch_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static void watch_show(xc_interface *xc, int dir, const char *words)
 {
     xc_domaininfo_t domains[WATCH_DOMAINS];
 
-    printf("%" PRIu64, watch_clock());
+    printf("%" PRIu64, clock_ns());
     if (syncfs(dir))
         error(1, errno, "what is dirty cannot be written back");
     int count = xc_domain_getinfolist(xc, 0, WATCH_DOMAINS, domains);
@@ -68,7 +61,7 @@ int main(int argc, char **argv)
     size_t room = 0;
 
     if (argc == 1) {
-        printf("%" PRIu64 "\n", watch_clock());
+        printf("%" PRIu64 "\n", clock_ns());
         return EXIT_SUCCESS;
     }
     if (argc != 4)

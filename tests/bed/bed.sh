@@ -168,7 +168,7 @@ assemble() {
 	mkdir -p "$stage/bases" "$stage/cases" "$run/initrd"
 	cp -r "$bed/dom0-init" "$bed"/{lib,pair,store}.sh "$bed"/{search.pl,bed-block,guest/rows.awk} "$stage"
 	cp "$bed"/cases/*.sh "$stage/cases"
-	cp "$top/tests/hostile.tbl" "$top/docs/service-qube.cfg" "$top/docs/libvirt-hook" "$stage"
+	cp "$top/tests/hostile.tbl" "$top/tests/account.sh" "$top/docs/service-qube.cfg" "$top/docs/libvirt-hook" "$stage"
 	mkdir "$stage/here"
 	cp -r "$bed"/*.sh "$bed/search.pl" "$bed/bed-block" "$bed/cases" "$bed/guest" "$stage/here"
 	install_programs "$stage/install"

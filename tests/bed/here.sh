@@ -20,10 +20,9 @@ tr '\0' ' ' <"/proc/$(pgrep -o -x xenconsoled)/cmdline" | grep -Eq -- '--log[= ]
 roots=${BED_ROOTS:-$("$bed/root.sh")}
 BED=$(mktemp -d /var/tmp/ephem-here.XXXXXX)
 export BED
-runner=
+runner='' stopped=''
 trap 'rm -rf "$BED"' EXIT
 trap 'stopped=1; [ -z "$runner" ] || pkill -TERM -x -P "$runner" timeout' INT TERM HUP
-stopped=
 
 mkdir "$BED/bases" "$BED/cases" "$BED/pool" "$BED/initrd"
 cp "$bed"/cases/*.sh "$BED/cases"

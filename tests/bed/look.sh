@@ -62,6 +62,7 @@ cut_power() {
 	local label=$1
 	kill -KILL "$(machine_pid)"
 	{ wait "$qemu" || true; } 2>/dev/null
+	rm -f "$run/monitor" # or it would be taken for the next machine's
 	dom0_words=$2
 	say "the power is cut"
 	look_disks "$label"

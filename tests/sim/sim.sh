@@ -34,6 +34,8 @@
 sim_here=$(cd "${SIM_SOURCE:-$(dirname "$0")}" && pwd)
 B=$(cd "${B:-build}" && pwd)
 sim_libs=$B/tests/fakexen
+# shellcheck source=tests/account.sh
+. "$sim_here/../account.sh"
 
 sim_logs() {
     for sim_log in "$SIM"/log/*; do
@@ -209,11 +211,6 @@ sim_clean() {
 # The domains the pretended hypervisor still knows, apart from dom0.
 sim_domids() {
     "$B/tests/fxctl" dump | awk '/^domain/ && $2 != "0:" { sub(":", "", $2); print $2 }'
-}
-
-# Who a worker becomes: blkback-ephem where this machine has the account, else nobody
-worker_uid() {
-    awk -F: '$1 == "blkback-ephem" { is = $3 } END { print is ? is : 65534 }' /etc/passwd
 }
 
 sim_stop() {

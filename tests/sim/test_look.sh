@@ -33,7 +33,6 @@ fi
 power_on() {
     local machine=()
     open_memory
-    rm -f "$run/monitor" # of the machine before, whose power was cut
     timeout 120 qemu-system-x86_64 -accel tcg -S -m "$memory_size" -nographic -nodefaults -serial none "${machine[@]}" \
         -monitor "unix:$run/monitor,server=on,wait=off" \
         -device "loader,file=$run/planted,addr=0x2000123,force-raw=on" </dev/null >"$run/qemu.log" 2>&1 &

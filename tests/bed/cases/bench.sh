@@ -57,7 +57,7 @@ filled() { dd if="$work/base" of="$1" bs=1M oflag=direct status=none; }
 device() { kernel_block xvdb "$1"; }
 policy() { printf '[pool]\npool=%s\nintegrity=%s\n' "$1" "$2" >"$policies/$tag-$backend.conf"; }
 
-# ---- backends: each sets disk, by the steps that an operator, or Qubes OS, takes before xl ----
+# ---- backends: each sets disk, by the steps that an operator, or Qubes OS, takes before xl; can_: or why not here ----
 
 up_plain() {
 	scratch plain "$BASE_MIB" && filled "$scratch" && disk=$(device "$scratch")
@@ -97,8 +97,9 @@ steps_snapshot() {
 		disk=$(device "$(mapped volume)")
 }
 
-# Where qemu-img is not there somebody else has made one, over a base beside it
-up_qcow2() { command -v qemu-img || [ -e "$BED/bench.qcow2" ]; }
+# Where qemu-img is not there somebody else may have made one, over a base beside it
+can_qcow2() { command -v qemu-img || [ -e "$BED/bench.qcow2" ] || { why="qemu-img is not there" && false; }; }
+up_qcow2() { :; }
 steps_qcow2() {
 	if [ -e "$BED/bench.qcow2" ]; then cp "$BED/bench.qcow2" "$work/overlay"
 	else qemu-img create -q -f qcow2 -b base -F raw "$work/overlay"; fi &&
@@ -120,6 +121,7 @@ up_block-off() { scratch blocks "$POOL_MIB" && up_ours "block:$scratch" off; }
 up_ram() { up_ours "ram:${POOL_MIB}M" on; }
 up_ram-off() { up_ours "ram:${POOL_MIB}M" off; }
 
+can_stubdom() { [ -e "$BED/stubdom/initramfs" ] || { why="there is no image, see 'make stubdom'" && false; }; }
 up_stubdom() {
 	local name=$tag-store
 	store_config "$name" initramfs shared &&
@@ -201,7 +203,7 @@ one() { # LABEL
 room() {
 	local there
 	there=$(df --output=avail -m "$1" | tail -n 1)
-	[ "$there" -ge $((5 * BASE_MIB)) ] || { echo "$1 has $there MiB, of $((5 * BASE_MIB)) that are needed: BENCH_SCALE or BENCH_STORES can be less"; return 1; }
+	[ "$there" -ge $((5 * BASE_MIB)) ] || { echo "$1 has $there MiB, of $((5 * BASE_MIB)) that are needed"; return 1; }
 }
 
 measure_store() {
@@ -216,11 +218,15 @@ measure_store() {
 	fi
 	POOL=$work/pool
 	mkdir "$POOL"
-	check "room$suffix" room "$work"
-	room "$work" || { rm -rf "$work"; return 0; }
+	if room "$work"; then pass "room$suffix"; else
+		fail "room$suffix" "$work is too small: BENCH_SCALE or BENCH_STORES can be less"
+		return 0
+	fi
 	head -c "${BASE_MIB}M" /dev/urandom >"$work/base"
 	for backend in $BENCH_BACKENDS; do
 		case $store_kind$backend in memory*) ;; *ram | *ram-off) continue ;; esac
+		! declare -F "can_$backend" >/dev/null || "can_$backend" ||
+			{ say "$backend$suffix is not measured: $why" && continue; }
 		sync
 		check "$backend$suffix" one "$backend$suffix"
 		check "$backend$suffix-goes" wait_for 60 "its storage to be free" down

@@ -31,8 +31,7 @@ limits_of() {
 	local file
 	for file in cpu.weight pids.max memory.max memory.swap.max; do limit_of "$1" "$file"; done | xargs
 }
-# Who a worker becomes: blkback-ephem where a package has been in this dom0 before (operator), else nobody
-worker_uid=$(awk -F: '$1 == "blkback-ephem" { is = $3 } END { print is ? is : 65534 }' /etc/passwd)
+. "$BED/account.sh"
 # A worker and its undertaker
 members() { sort -n "$(group_of "$1")/cgroup.procs" | xargs; }
 # As a service manager leaves them that takes the controllers away and gives them back.
@@ -74,7 +73,7 @@ shut_in() {
 	for task in "/proc/$left/task"/*; do
 		task=$left/task/${task##*/}
 		is "status-${task##*/}" "$(status_of "$task" Seccomp) $(status_of "$task" Seccomp_filters) $(status_of "$task" NoNewPrivs) $(status_of "$task" CapEff) $(status_of "$task" Uid | cut -f1)" \
-			"2 2 1 0000000000000000 $worker_uid"
+			"2 2 1 0000000000000000 $(worker_uid)"
 	done
 	is threads "$(find "/proc/$left/task" -mindepth 1 -maxdepth 1 | wc -l)" 4
 }
